@@ -1,0 +1,319 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+#define _GNU_SOURCE
+#include "CDatagramIO.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+
+// The kernel takes at most 64 segments and one IP datagram's worth of bytes in a message.
+enum { maximumSegments = 32, maximumMessageBytes = 60000 };
+
+typedef struct {
+    struct mmsghdr *messages;
+    struct iovec *vectors;
+    struct sockaddr_storage *addresses;
+    uint8_t *control;
+    int family;
+    int segmentation;
+} internals;
+
+void CDatagramIO_name_thread(const char *name) {
+    pthread_setname_np(pthread_self(), name);
+}
+
+// Segment size and source address, or the address a datagram came to.
+static const size_t controlBytes = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo));
+
+uint32_t CDatagramIO_interface_addresses(CDatagramIO_datagram *addresses, uint32_t count) {
+    struct ifaddrs *list = NULL;
+    if (getifaddrs(&list) != 0) return 0;
+    uint32_t found = 0;
+    for (struct ifaddrs *entry = list; entry != NULL && found < count; entry = entry->ifa_next) {
+        if (entry->ifa_addr == NULL || (entry->ifa_flags & IFF_UP) == 0) continue;
+        CDatagramIO_datagram *address = &addresses[found];
+        memset(address, 0, sizeof *address);
+        if (entry->ifa_addr->sa_family == AF_INET) {
+            address->low = 0x0000FFFF00000000ull | ntohl(((struct sockaddr_in *)entry->ifa_addr)->sin_addr.s_addr);
+        } else if (entry->ifa_addr->sa_family == AF_INET6) {
+            struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)entry->ifa_addr;
+            if (IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr)) continue;
+            uint64_t halves[2];
+            memcpy(halves, &v6->sin6_addr, sizeof halves);
+            address->high = be64toh(halves[0]);
+            address->low = be64toh(halves[1]);
+        } else {
+            continue;
+        }
+        found++;
+    }
+    freeifaddrs(list);
+    return found;
+}
+
+CDatagramIO_batch *CDatagramIO_batch_create(uint32_t count, uint32_t capacity) {
+    CDatagramIO_batch *batch = calloc(1, sizeof *batch);
+    internals *own = calloc(1, sizeof *own);
+    if (batch == NULL || own == NULL) {
+        free(batch);
+        free(own);
+        return NULL;
+    }
+    batch->count = count;
+    batch->capacity = capacity;
+    batch->internal = own;
+    batch->datagrams = calloc(count, sizeof *batch->datagrams);
+    batch->memory = aligned_alloc(64, ((size_t)count * capacity + 63) / 64 * 64);
+    own->messages = calloc(count, sizeof *own->messages);
+    own->vectors = calloc(count, sizeof *own->vectors);
+    own->addresses = calloc(count, sizeof *own->addresses);
+    own->control = calloc(count, controlBytes);
+    own->family = AF_UNSPEC;
+    own->segmentation = -1;
+    if (batch->datagrams == NULL || batch->memory == NULL || own->messages == NULL || own->vectors == NULL
+        || own->addresses == NULL || own->control == NULL) {
+        CDatagramIO_batch_destroy(batch);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        own->vectors[i].iov_base = batch->memory + (size_t)i * capacity;
+        own->vectors[i].iov_len = capacity;
+    }
+    return batch;
+}
+
+void CDatagramIO_batch_destroy(CDatagramIO_batch *batch) {
+    if (batch == NULL) return;
+    internals *own = batch->internal;
+    free(own->messages);
+    free(own->vectors);
+    free(own->addresses);
+    free(own->control);
+    free(own);
+    free(batch->datagrams);
+    free(batch->memory);
+    free(batch);
+}
+
+static int familyOf(int socket) {
+    int family = AF_INET6;
+    socklen_t length = sizeof family;
+    getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &length);
+    return family;
+}
+
+static socklen_t fillAddress(struct sockaddr_storage *out, int family, uint64_t high, uint64_t low, uint16_t port) {
+    if (family == AF_INET) {
+        struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        v4->sin_addr.s_addr = htonl((uint32_t)low);
+        return sizeof *v4;
+    }
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    memset(v6, 0, sizeof *v6);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    uint64_t halves[2] = { htobe64(high), htobe64(low) };
+    memcpy(&v6->sin6_addr, halves, sizeof halves);
+    return sizeof *v6;
+}
+
+int CDatagramIO_open(uint64_t high, uint64_t low, uint16_t port, int bufferBytes, uint16_t *boundPort) {
+    int family = AF_INET6;
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 && (high == 0 && (low == 0 || low >> 32 == 0xFFFF))) {
+        family = AF_INET;
+        fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
+    if (fd < 0) return -errno;
+    if (family == AF_INET6) {
+        int off = 0;
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    }
+    // Answers must leave by the address they were asked at: clients drop a STUN response from another one.
+    int on = 1;
+    if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+    else setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    // FORCE goes past net.core.rmem_max when we may; otherwise the kernel gives what it allows.
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bufferBytes, sizeof bufferBytes) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bufferBytes, sizeof bufferBytes);
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bufferBytes, sizeof bufferBytes) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bufferBytes, sizeof bufferBytes);
+    struct sockaddr_storage address;
+    memset(&address, 0, sizeof address);
+    socklen_t length = fillAddress(&address, family, high, low, port);
+    if (bind(fd, (struct sockaddr *)&address, length) != 0) {
+        int reason = errno;
+        close(fd);
+        return -reason;
+    }
+    length = sizeof address;
+    getsockname(fd, (struct sockaddr *)&address, &length);
+    *boundPort = ntohs(family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+                                         : ((struct sockaddr_in6 *)&address)->sin6_port);
+    return fd;
+}
+
+static void readLocalAddress(struct msghdr *header, CDatagramIO_datagram *datagram) {
+    datagram->localHigh = 0;
+    datagram->localLow = 0;
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
+        if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+            uint64_t halves[2];
+            memcpy(halves, CMSG_DATA(control) + offsetof(struct in6_pktinfo, ipi6_addr), sizeof halves);
+            datagram->localHigh = be64toh(halves[0]);
+            datagram->localLow = be64toh(halves[1]);
+        } else if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo information;
+            memcpy(&information, CMSG_DATA(control), sizeof information);
+            datagram->localLow = 0x0000FFFF00000000ull | ntohl(information.ipi_spec_dst.s_addr);
+        }
+    }
+}
+
+/// Appends one control message; the buffer has room for all of them.
+static void addControl(struct msghdr *header, int level, int type, const void *value, size_t length) {
+    struct cmsghdr *control = (struct cmsghdr *)((uint8_t *)header->msg_control + header->msg_controllen);
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(length);
+    memcpy(CMSG_DATA(control), value, length);
+    header->msg_controllen += CMSG_SPACE(length);
+}
+
+static void addLocalAddress(struct msghdr *header, int family, const CDatagramIO_datagram *datagram) {
+    if (datagram->localHigh == 0 && datagram->localLow == 0) return;
+    if (family == AF_INET) {
+        struct in_pktinfo information;
+        memset(&information, 0, sizeof information);
+        information.ipi_spec_dst.s_addr = htonl((uint32_t)datagram->localLow);
+        addControl(header, IPPROTO_IP, IP_PKTINFO, &information, sizeof information);
+        return;
+    }
+    struct in6_pktinfo information;
+    memset(&information, 0, sizeof information);
+    uint64_t halves[2] = { htobe64(datagram->localHigh), htobe64(datagram->localLow) };
+    memcpy(&information.ipi6_addr, halves, sizeof halves);
+    addControl(header, IPPROTO_IPV6, IPV6_PKTINFO, &information, sizeof information);
+}
+
+int CDatagramIO_receive(int socket, CDatagramIO_batch *batch) {
+    internals *own = batch->internal;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct msghdr *header = &own->messages[i].msg_hdr;
+        header->msg_name = &own->addresses[i];
+        header->msg_namelen = sizeof own->addresses[i];
+        header->msg_iov = &own->vectors[i];
+        header->msg_iovlen = 1;
+        header->msg_control = own->control + i * controlBytes;
+        header->msg_controllen = controlBytes;
+        header->msg_flags = 0;
+    }
+    int received = recvmmsg(socket, own->messages, batch->count, MSG_DONTWAIT, NULL);
+    if (received < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < received; i++) {
+        CDatagramIO_datagram *datagram = &batch->datagrams[i];
+        datagram->length = own->messages[i].msg_len;
+        datagram->truncated = (own->messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+        readLocalAddress(&own->messages[i].msg_hdr, datagram);
+        if (own->addresses[i].ss_family == AF_INET) {
+            struct sockaddr_in *v4 = (struct sockaddr_in *)&own->addresses[i];
+            datagram->high = 0;
+            datagram->low = 0x0000FFFF00000000ull | ntohl(v4->sin_addr.s_addr);
+            datagram->port = ntohs(v4->sin_port);
+        } else {
+            struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&own->addresses[i];
+            uint64_t halves[2];
+            memcpy(halves, &v6->sin6_addr, sizeof halves);
+            datagram->high = be64toh(halves[0]);
+            datagram->low = be64toh(halves[1]);
+            datagram->port = ntohs(v6->sin6_port);
+        }
+    }
+    return received;
+}
+
+static int sameDestination(const CDatagramIO_datagram *a, const CDatagramIO_datagram *b) {
+    return a->low == b->low && a->port == b->port && a->high == b->high;
+}
+
+uint32_t CDatagramIO_send(int socket, CDatagramIO_batch *batch, uint32_t used, uint64_t *calls) {
+    internals *own = batch->internal;
+    if (own->family == AF_UNSPEC) {
+        own->family = familyOf(socket);
+        int zero = 0;
+        own->segmentation = setsockopt(socket, SOL_UDP, UDP_SEGMENT, &zero, sizeof zero) == 0;
+    }
+    unsigned messages = 0;
+    for (uint32_t i = 0; i < used;) {
+        CDatagramIO_datagram *first = &batch->datagrams[i];
+        uint32_t run = 0;
+        uint32_t bytes = 0;
+        do {
+            own->vectors[i + run].iov_len = batch->datagrams[i + run].length;
+            bytes += batch->datagrams[i + run].length;
+            run++;
+        } while (own->segmentation && i + run < used && run < maximumSegments
+                 && batch->datagrams[i + run - 1].length == first->length
+                 && batch->datagrams[i + run].length <= first->length
+                 && bytes + batch->datagrams[i + run].length <= maximumMessageBytes
+                 && sameDestination(first, &batch->datagrams[i + run]));
+        struct msghdr *header = &own->messages[messages].msg_hdr;
+        header->msg_name = &own->addresses[messages];
+        header->msg_namelen =
+            fillAddress(&own->addresses[messages], own->family, first->high, first->low, first->port);
+        header->msg_iov = &own->vectors[i];
+        header->msg_iovlen = run;
+        header->msg_flags = 0;
+        header->msg_control = own->control + messages * controlBytes;
+        header->msg_controllen = 0;
+        addLocalAddress(header, own->family, first);
+        if (run > 1) {
+            uint16_t size = (uint16_t)first->length;
+            addControl(header, SOL_UDP, UDP_SEGMENT, &size, sizeof size);
+        }
+        if (header->msg_controllen == 0) header->msg_control = NULL;
+        messages++;
+        i += run;
+    }
+    uint32_t sentSlots = 0;
+    unsigned done = 0;
+    while (done < messages) {
+        int sent = sendmmsg(socket, own->messages + done, messages - done, MSG_DONTWAIT);
+        (*calls)++;
+        if (sent > 0) {
+            for (int i = 0; i < sent; i++) sentSlots += own->messages[done + i].msg_hdr.msg_iovlen;
+            done += (unsigned)sent;
+        } else if (errno == EINTR) {
+            continue;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            break;
+        } else {
+            // One unreachable destination must not cost the others their packets. A device that cannot
+            // segment (EIO) loses this one message and never sees a segmented one again.
+            if (errno == EIO && own->messages[done].msg_hdr.msg_iovlen > 1) own->segmentation = 0;
+            done++;
+        }
+    }
+    return sentSlots;
+}

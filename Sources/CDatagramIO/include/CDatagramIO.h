@@ -1,0 +1,60 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+// Batched datagram input and output for one UDP socket: recvmmsg, sendmmsg and segmentation offload.
+// These calls and their structures are not in Swift's Glibc module. Everything is allocated once.
+
+#ifndef CDATAGRAMIO_H
+#define CDATAGRAMIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+/// Names the calling thread, 15 characters at most, for debuggers and `top`.
+void CDatagramIO_name_thread(const char *name);
+
+/// One datagram, received or to be sent. Addresses are IPv6 or v4-mapped, as two big-endian halves in host integers:
+/// `high`, `low` and `port` of the peer, `localHigh` and `localLow` of the interface it came in by or shall leave by
+/// (both zero: the kernel's choice).
+typedef struct {
+    uint64_t high;
+    uint64_t low;
+    uint64_t localHigh;
+    uint64_t localLow;
+    uint32_t length;
+    uint16_t port;
+    uint16_t truncated;
+} CDatagramIO_datagram;
+
+typedef struct {
+    CDatagramIO_datagram *datagrams;
+    uint8_t *memory;
+    uint32_t count;
+    uint32_t capacity;
+    void *internal;
+} CDatagramIO_batch;
+
+/// Fills in the addresses of the interfaces that are up (only `high` and `low`), link-local IPv6 left out as it needs a
+/// scope. Returns how many there are, at most `count`.
+uint32_t CDatagramIO_interface_addresses(CDatagramIO_datagram *addresses, uint32_t count);
+
+/// A batch of `count` slots of `capacity` bytes each; slot i begins at memory + i * capacity. NULL when out of memory.
+CDatagramIO_batch *CDatagramIO_batch_create(uint32_t count, uint32_t capacity);
+void CDatagramIO_batch_destroy(CDatagramIO_batch *batch);
+
+/// A bound, non-blocking UDP socket, or -errno. `high`, `low`: the local address (all zero: any, both families).
+/// When the kernel has no IPv6 the socket is IPv4, which callers need not know.
+int CDatagramIO_open(uint64_t high, uint64_t low, uint16_t port, int bufferBytes, uint16_t *boundPort);
+
+/// Reads what is there, at most the batch's count. The number of datagrams, 0 when none, or -errno.
+int CDatagramIO_receive(int socket, CDatagramIO_batch *batch);
+
+/// Sends the first `used` slots in order; neighbours of equal size to one address leave as one segmented message.
+/// Returns how many slots were given to the kernel; the rest met a full buffer and are lost. `calls` counts messages.
+uint32_t CDatagramIO_send(int socket, CDatagramIO_batch *batch, uint32_t used, uint64_t *calls);
+
+#endif

@@ -1,0 +1,58 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+/// Where the packets of one published track go during a read batch.
+package struct TrackRoute {
+    /// Packets of this turn, as indexes into the worker's table of received packets.
+    package static let turnCapacity = 64
+
+    package let turn: UnsafeMutablePointer<UInt16>
+    package var turnCount = 0
+    package var subscribers: UnsafeMutablePointer<Subscriber>
+    package var subscriberCount = 0
+    private var subscriberCapacity = 4
+    package let isVideo: Bool
+    /// The room's speaker detection and the publisher's number in it; nil for video.
+    package var speakers: UnsafeMutablePointer<ActiveSpeakers>?
+    package var speakerNumber = 0
+
+    /// One destination: the stream's numbers and the transport they leave through.
+    package struct Subscriber {
+        package var stream: UnsafeMutablePointer<DownStream>
+        package var transport: UnsafeMutablePointer<TransportRoute>
+    }
+
+    package init(isVideo: Bool) {
+        self.isVideo = isVideo
+        turn = .allocate(capacity: Self.turnCapacity)
+        turn.initialize(repeating: 0, count: Self.turnCapacity)
+        subscribers = .allocate(capacity: subscriberCapacity)
+    }
+
+    package func release() {
+        turn.deallocate()
+        subscribers.deallocate()
+    }
+
+    package mutating func add(_ subscriber: Subscriber) {
+        if subscriberCount == subscriberCapacity {
+            let larger = UnsafeMutablePointer<Subscriber>.allocate(capacity: subscriberCapacity * 2)
+            larger.moveInitialize(from: subscribers, count: subscriberCount)
+            subscribers.deallocate()
+            subscribers = larger
+            subscriberCapacity *= 2
+        }
+        (subscribers + subscriberCount).initialize(to: subscriber)
+        subscriberCount += 1
+    }
+
+    package mutating func remove(_ stream: UnsafeMutablePointer<DownStream>) {
+        for index in 0..<subscriberCount where subscribers[index].stream == stream {
+            subscriberCount -= 1
+            subscribers[index] = subscribers[subscriberCount]
+            return
+        }
+    }
+}

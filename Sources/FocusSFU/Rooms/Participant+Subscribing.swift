@@ -1,0 +1,165 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+/// Subscribing: which tracks flow to this participant, and the negotiation that opens their sections.
+extension Participant {
+    /// Offers wait this long for more changes; the first ones of a quiet connection go out almost at once.
+    private static let firstNegotiationDelayMilliseconds: UInt64 = 10
+    private static let furtherNegotiationDelayMilliseconds: UInt64 = 150
+    /// A client that does not answer an offer, or does not offer when asked, has lost its way.
+    private static let negotiationTimeoutMilliseconds: UInt64 = 15_000
+
+    func subscribe(to track: PublishedTrack) {
+        guard permission.canSubscribe, track.publisher !== self, track.isPublished,
+            subscriptions.downTrack(sid: track.sid) == nil,
+            track.publisher.publications.restriction.allows(self, track: track)
+        else { return }
+        let downTrack = DownTrack(track: track, subscriber: self)
+        subscriptions.add(downTrack)
+        track.add(downTrack)
+        if track.downTracks.count == 1 { track.publisher.announceFirstSubscriber(of: track) }
+        negotiateDownstream()
+    }
+
+    func unsubscribe(from track: PublishedTrack) {
+        guard let downTrack = subscriptions.downTrack(sid: track.sid) else { return }
+        downTrack.detach()
+        let held = downTrack.mid != nil
+        subscriptions.remove(downTrack)
+        if held { negotiateDownstream(hasVacated: true) }
+    }
+
+    private func announceFirstSubscriber(of track: PublishedTrack) {
+        if client.sdk == .rust, client.protocol < 10 { return }
+        var subscribed = LiveKitTrackSubscribed()
+        subscribed.trackSid = track.sid
+        send(.trackSubscribed(subscribed))
+    }
+
+    func updateSubscription(_ request: LiveKitUpdateSubscription) {
+        let sids = Set(request.trackSids).union(request.participantTracks.flatMap(\.trackSids))
+        for sid in sids {
+            guard let track = room.track(sid: sid) else {
+                if request.subscribe { answerSubscription(to: sid, .seTrackNotfound) }
+                continue
+            }
+            if request.subscribe {
+                subscriptions.declined.remove(sid)
+                subscribe(to: track)
+            } else {
+                subscriptions.declined.insert(sid)
+                unsubscribe(from: track)
+            }
+        }
+    }
+
+    /// Ends a subscription that cannot work and says why.
+    func refuseSubscription(to track: PublishedTrack, _ error: LiveKitSubscriptionError) {
+        subscriptions.declined.insert(track.sid)
+        unsubscribe(from: track)
+        answerSubscription(to: track.sid, error)
+    }
+
+    private func answerSubscription(to sid: String, _ error: LiveKitSubscriptionError) {
+        var response = LiveKitSubscriptionResponse()
+        response.trackSid = sid
+        response.err = error
+        send(.subscriptionResponse(response))
+    }
+
+    func updateTrackSettings(_ request: LiveKitUpdateTrackSettings) {
+        for sid in request.trackSids {
+            guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
+            let track = downTrack.track
+            if request.width > 0, request.height > 0 {
+                downTrack.wantedLayer = track.layer(width: request.width, height: request.height)
+            } else {
+                downTrack.wantedLayer = track.layer(for: request.quality)
+            }
+            downTrack.isDisabled = request.disabled
+            downTrack.updateFlow()
+        }
+    }
+
+    // MARK: Negotiation
+
+    /// Something about the downstream sections changed: the client must hear of it.
+    func negotiateDownstream(hasVacated: Bool = false) {
+        if usesSinglePeerConnection { subscriptions.hasVacated = subscriptions.hasVacated || hasVacated }
+        guard subscriptions.negotiationDueAt == nil else { return }
+        let delay =
+            subscriptions.hasNegotiated
+            ? Self.furtherNegotiationDelayMilliseconds : Self.firstNegotiationDelayMilliseconds
+        subscriptions.negotiationDueAt = room.plane.now.advanced(byMilliseconds: delay)
+    }
+
+    /// Called by the tick: sends what is due. Returns false when the client no longer negotiates.
+    func advanceNegotiation(at now: MonotonicTime) -> Bool {
+        let started = subscriptions.pendingOffer?.sentAt ?? subscriptions.requirementSentAt
+        if let started, now.milliseconds(since: started) > Self.negotiationTimeoutMilliseconds {
+            // Without a signal socket nobody can answer; the resume will negotiate anew.
+            return signal == nil
+        }
+        guard let due = subscriptions.negotiationDueAt, now >= due, signal != nil else { return true }
+        if usesSinglePeerConnection {
+            requireSections(at: now)
+        } else if subscriptions.pendingOffer == nil {
+            offerDownstream(at: now)
+        }
+        return true
+    }
+
+    private func requireSections(at now: MonotonicTime) {
+        // The first answer goes to the offer that came with the join; until then there is nothing to ask for.
+        guard publisher.hasRemoteDescription, subscriptions.requirementSentAt == nil else { return }
+        subscriptions.negotiationDueAt = nil
+        guard let requirement = subscriptions.missingSections() else { return }
+        subscriptions.hasVacated = false
+        subscriptions.hasNegotiated = true
+        subscriptions.requirementSentAt = now
+        send(.mediaSectionsRequirement(requirement))
+    }
+
+    private func offerDownstream(at now: MonotonicTime) {
+        guard let subscriber else { return }
+        subscriptions.negotiationDueAt = nil
+        subscriptions.hasNegotiated = true
+        // Transceivers can be given another track from protocol 4 on; Safari never learnt it.
+        let reuses = client.protocol > 3 && client.browser.lowercased() != "safari"
+        subscriptions.assignServerSections(reusingVacant: reuses)
+        let description = Offerer(transport: subscriber.nextLocalDescription()).offer(subscriptions.offeredSections)
+        var offer = LiveKitSessionDescription()
+        offer.type = "offer"
+        offer.id = subscriptions.nextOfferID
+        offer.sdp = SDPWriter.text(of: description)
+        offer.midToTrackID = subscriptions.trackIDsByMid
+        subscriptions.pendingOffer = .init(
+            id: offer.id, description: description, sentAt: now, vacantMids: subscriptions.vacantMids)
+        subscriptions.nextOfferID &+= 1
+        send(.offer(offer))
+    }
+
+    /// The client's answer on the subscriber connection.
+    func subscriberAnswered(_ description: LiveKitSessionDescription) {
+        guard let subscriber, let pending = subscriptions.pendingOffer else { return }
+        // Clients that do not count send 0.
+        guard description.id == 0 || description.id == pending.id else { return }
+        subscriptions.pendingOffer = nil
+        do {
+            let answer = try SDPParser.parse(description.sdp)
+            let (sections, transport) = try Offerer.apply(answer: answer, to: pending.description)
+            subscriber.remoteDescription(transport)
+            // The answer says what the client is; we are the other.
+            subscriber.begin(role: transport.setup == .active ? .server : .client)
+            subscriber.negotiated(sections)
+            subscriptions.negotiated(sections)
+            subscriptions.becameInactive(pending.vacantMids)
+            if subscriptions.hasWaiting { negotiateDownstream() }
+        } catch {
+            room.plane.refuseDescription(error, of: self)
+            room.remove(self, reason: .stateMismatch, action: .reconnect)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+/// The recent packets of one received stream in the clear, for answering NACKs of its subscribers (RFC 4588).
+///
+/// One cache a stream serves all subscribers. Payloads lie in a ring of bytes, so small packets cost little; an index of
+/// the last sequence numbers points into it. Nothing is allocated after init.
+package struct PacketCache: ~Copyable {
+    /// One cached packet. Pointers are valid until the next ``store(_:)``.
+    package struct Packet {
+        package var sequence: UInt16
+        package var timestamp: UInt32
+        package var marker: Bool
+        /// The dependency descriptor as the publisher sent it; empty when there was none.
+        package var descriptor: UnsafeRawBufferPointer
+        package var payload: UnsafeRawBufferPointer
+    }
+
+    private struct Entry {
+        /// Absolute position of the first byte; the ring holds positions `head - capacity ..< head`.
+        var start: UInt64 = 0
+        var timestamp: UInt32 = 0
+        var payloadLength: UInt16 = 0
+        var sequence: UInt16 = 0
+        var descriptorLength: UInt8 = 0
+        var marker = false
+        var isUsed = false
+    }
+
+    private let entries: UnsafeMutablePointer<Entry>
+    private let entryMask: Int
+    private let ring: UnsafeMutableRawPointer
+    private let capacity: Int
+    private var head: UInt64 = 0
+
+    /// - Parameters:
+    ///   - packetCount: a power of two, how many sequence numbers are remembered.
+    ///   - byteCount: size of the ring of payloads.
+    package init(packetCount: Int, byteCount: Int) {
+        precondition(packetCount > 0 && packetCount & (packetCount - 1) == 0)
+        entries = .allocate(capacity: packetCount)
+        entries.initialize(repeating: Entry(), count: packetCount)
+        entryMask = packetCount - 1
+        ring = .allocate(byteCount: byteCount, alignment: 16)
+        capacity = byteCount
+    }
+
+    deinit {
+        entries.deallocate()
+        ring.deallocate()
+    }
+
+    /// Copies a packet in; the oldest ones give way.
+    package mutating func store(_ packet: Packet) {
+        let length = packet.descriptor.count + packet.payload.count
+        guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else { return }
+        var position = Int(head % UInt64(capacity))
+        if position + length > capacity {
+            head += UInt64(capacity - position)
+            position = 0
+        }
+        if let base = packet.descriptor.baseAddress {
+            (ring + position).copyMemory(from: base, byteCount: packet.descriptor.count)
+        }
+        if let base = packet.payload.baseAddress {
+            (ring + position + packet.descriptor.count).copyMemory(from: base, byteCount: packet.payload.count)
+        }
+        entries[Int(packet.sequence) & entryMask] = Entry(
+            start: head, timestamp: packet.timestamp, payloadLength: UInt16(packet.payload.count),
+            sequence: packet.sequence, descriptorLength: UInt8(packet.descriptor.count), marker: packet.marker,
+            isUsed: true)
+        head += UInt64(length)
+    }
+
+    /// The packet with that sequence number, or nil when it is too old or never came.
+    package func packet(_ sequence: UInt16) -> Packet? {
+        let entry = entries[Int(sequence) & entryMask]
+        guard entry.isUsed, entry.sequence == sequence, head - entry.start <= UInt64(capacity) else { return nil }
+        let base = ring + Int(entry.start % UInt64(capacity))
+        let descriptorLength = Int(entry.descriptorLength)
+        return Packet(
+            sequence: sequence, timestamp: entry.timestamp, marker: entry.marker,
+            descriptor: UnsafeRawBufferPointer(start: base, count: descriptorLength),
+            payload: UnsafeRawBufferPointer(start: base + descriptorLength, count: Int(entry.payloadLength)))
+    }
+}

@@ -1,0 +1,128 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import NIOConcurrencyHelpers
+
+/// Which worker each room lives on, and who was removed. A room stays where it was created for its whole life.
+package actor RoomDirectory {
+    nonisolated let workers: [MediaWorker]
+    private let configuration: FocusConfiguration
+    private var homes: [String: MediaWorker] = [:]
+    /// Rooms on each worker; new ones go where there are fewest.
+    private var load: [Int]
+    /// Read by joins on the workers' threads as well.
+    private nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
+
+    init(workers: [MediaWorker], configuration: FocusConfiguration) {
+        self.workers = workers
+        self.configuration = configuration
+        load = Array(repeating: 0, count: workers.count)
+    }
+
+    var defaultSettings: RoomSettings {
+        RoomSettings(
+            emptyTimeoutSeconds: configuration.emptyTimeoutSeconds,
+            departureTimeoutSeconds: configuration.departureTimeoutSeconds,
+            maximumParticipants: configuration.maximumParticipants)
+    }
+
+    package func worker(ofRoom name: String) -> MediaWorker? {
+        homes[name]
+    }
+
+    package func roomExists(named name: String) -> Bool {
+        homes[name] != nil
+    }
+
+    /// The room, made if it is not there; with settings, an existing room takes them.
+    ///
+    /// - Throws: when the name is too long or there are too many rooms.
+    @discardableResult
+    package func createRoom(
+        named name: String, settings: RoomSettings? = nil
+    ) async throws(RoomServiceError) -> LiveKitRoom {
+        guard name.utf8.count <= configuration.limits.roomNameLength else {
+            throw .invalidArgument("room name length exceeds limits: max length \(configuration.limits.roomNameLength)")
+        }
+        guard !name.isEmpty else { throw .invalidArgument("room name is empty") }
+        if let home = homes[name] {
+            if let settings { return await home.createRoom(named: name, settings: settings) }
+            if let info = await home.roomInfo(named: name) { return info }
+        }
+        // While the first question was under way the room may have come or gone: decide on what is true now.
+        guard let home = homes[name] ?? placeRoom(named: name) else {
+            throw .resourceExhausted("this server has as many rooms as it is allowed: \(configuration.limits.rooms)")
+        }
+        return await home.createRoom(named: name, settings: settings ?? defaultSettings)
+    }
+
+    private func placeRoom(named name: String) -> MediaWorker? {
+        guard homes.count < configuration.limits.rooms,
+            let least = load.indices.min(by: { load[$0] < load[$1] })
+        else { return nil }
+        load[least] += 1
+        homes[name] = workers[least]
+        return workers[least]
+    }
+
+    func roomEnded(_ name: String, on worker: Int) {
+        guard let home = homes[name], home.index == worker else { return }
+        homes[name] = nil
+        load[worker] -= 1
+    }
+
+    /// Ends a room for everybody in it; false when there is none.
+    package func deleteRoom(named name: String) async -> Bool {
+        guard let home = homes[name] else { return false }
+        return await home.deleteRoom(named: name)
+    }
+
+    func rooms() async -> [LiveKitRoom] {
+        var all: [LiveKitRoom] = []
+        for worker in workers { all += await worker.allRooms() }
+        return all
+    }
+
+    /// Ends the session of an identity, and revokes the tokens it was issued until now: also when room or identity are
+    /// not there, because whoever holds a token may be on its way in.
+    ///
+    /// - Returns: false when room or identity were not there.
+    package func removeParticipant(identity: String, room: String) async -> Bool {
+        // Before the removal: a join that the worker takes after it then finds its token revoked.
+        revokeTokens(of: identity, in: room)
+        guard let home = homes[room] else { return false }
+        let removed = try? await home.administer(room: room) { room throws(RoomServiceError) in
+            guard let participant = room.participants[identity] else { return false }
+            room.remove(participant, reason: .participantRemoved, action: .disconnect)
+            return true
+        }
+        return removed ?? false
+    }
+
+    private func revokeTokens(of identity: String, in room: String) {
+        // Longer names cannot join.
+        let limits = configuration.limits
+        guard identity.utf8.count <= limits.identityLength, room.utf8.count <= limits.roomNameLength else { return }
+        revokedTokens.withLockedValue { $0.revoke(room: room, identity: identity, at: UnixClock.seconds()) }
+    }
+
+    /// Whether the participant that a token is for was removed after the token was issued.
+    ///
+    /// - Parameter identity: The one that joins; it may be the token's with a suffix.
+    nonisolated func isRevoked(_ claims: TokenClaims, room: String, identity: String) -> Bool {
+        let now = UnixClock.seconds()
+        return revokedTokens.withLockedValue { revoked in
+            [claims.identity, identity].contains {
+                revoked.covers(room: room, identity: $0, issuedAt: claims.issuanceTime, at: now)
+            }
+        }
+    }
+
+    package func figures() async -> WorkerFigures {
+        var sum = WorkerFigures()
+        for worker in workers { sum = sum + (await worker.figures()) }
+        return sum
+    }
+}

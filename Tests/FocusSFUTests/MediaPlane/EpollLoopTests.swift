@@ -1,0 +1,174 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import Dispatch
+import Glibc
+import NIOConcurrencyHelpers
+import Synchronization
+import Testing
+
+@testable import FocusSFU
+
+@Suite("Worker loop")
+struct EpollLoopTests {
+    /// A client that only counts.
+    private final class Counter: EpollLoop.Client {
+        let socket: Int32
+        /// The other end, from which the tests send.
+        let far: Int32
+        let readable = DispatchSemaphore(value: 0)
+        let ticked = DispatchSemaphore(value: 0)
+
+        init(socket: Int32, far: Int32) {
+            self.socket = socket
+            self.far = far
+        }
+
+        /// The loop's thread holds its client to the end, so the sockets outlive their use.
+        deinit {
+            close(far)
+            close(socket)
+        }
+
+        func socketBecameReadable() {
+            var bytes: [UInt8] = [0, 0, 0, 0]
+            while recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT)) > 0 { readable.signal() }
+        }
+
+        func tick() {
+            ticked.signal()
+        }
+    }
+
+    /// A loop with a socket pair.
+    private final class Rig: Sendable {
+        let loop: EpollLoop
+        let client: Counter
+
+        init() throws {
+            var pair: [Int32] = [0, 0]
+            guard socketpair(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0, &pair) == 0 else {
+                throw SocketError(call: "socketpair", errno: errno)
+            }
+            loop = try EpollLoop()
+            client = Counter(socket: pair[0], far: pair[1])
+            try loop.start(socket: pair[0], client: client, name: "test")
+        }
+
+        func stop() {
+            loop.stop()
+        }
+    }
+
+    /// Notices when it is passed by two threads at once.
+    private final class Probe: Sendable {
+        private let isInside = Atomic<Bool>(false)
+        private let overlaps = Atomic<Int>(0)
+        private let passes = Atomic<Int>(0)
+
+        var result: (passes: Int, overlaps: Int) {
+            (passes.load(ordering: .acquiring), overlaps.load(ordering: .acquiring))
+        }
+
+        func pass() {
+            if isInside.exchange(true, ordering: .relaxed) { overlaps.add(1, ordering: .relaxed) }
+            passes.add(1, ordering: .releasing)
+            isInside.store(false, ordering: .relaxed)
+        }
+    }
+
+    private actor Guarded {
+        nonisolated let loop: EpollLoop
+        private var count = 0
+
+        nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+        init(loop: EpollLoop) {
+            self.loop = loop
+        }
+
+        func increment() -> Int {
+            loop.checkIsolated()
+            count += 1
+            return count
+        }
+
+        nonisolated func isIsolated() -> Bool? { loop.isIsolatingCurrentContext() }
+    }
+
+    @Test("closures of one thread run in the order they were submitted")
+    func order() throws {
+        let rig = try Rig()
+        defer { rig.stop() }
+        let seen = NIOLockedValueBox<[Int]>([])
+        let done = DispatchSemaphore(value: 0)
+        for index in 0..<5_000 { rig.loop.submit { seen.withLockedValue { $0.append(index) } } }
+        rig.loop.submit { done.signal() }
+        #expect(done.wait(timeout: .now() + 20) == .success)
+        #expect(seen.withLockedValue { $0 } == Array(0..<5_000))
+    }
+
+    @Test("no closure of many threads is lost or left waiting, and they never overlap")
+    func wakeUps() async throws {
+        let rig = try Rig()
+        defer { rig.stop() }
+        let probe = Probe()
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    // Each waits for its closure, so the loop sleeps and is woken again and again.
+                    for _ in 0..<400 {
+                        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                            rig.loop.submit {
+                                probe.pass()
+                                continuation.resume()
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let (passes, overlaps) = probe.result
+        #expect(passes == 3_200)
+        #expect(overlaps == 0)
+    }
+
+    @Test("an actor on the loop runs on its thread and nowhere else")
+    func isolation() async throws {
+        let rig = try Rig()
+        defer { rig.stop() }
+        let guarded = Guarded(loop: rig.loop)
+        #expect(guarded.isIsolated() == false)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<100 { group.addTask { _ = await guarded.increment() } }
+        }
+        #expect(await guarded.increment() == 101)
+    }
+
+    @Test("a datagram reaches the client, and ticks come without one")
+    func socketAndTick() throws {
+        let rig = try Rig()
+        defer { rig.stop() }
+        for _ in 0..<10 { #expect(send(rig.client.far, [1, 2], 2, 0) == 2) }
+        for _ in 0..<10 { #expect(rig.client.readable.wait(timeout: .now() + 20) == .success) }
+        for _ in 0..<3 { #expect(rig.client.ticked.wait(timeout: .now() + 20) == .success) }
+    }
+
+    @Test("what was submitted before the stop still runs, and the client is let go")
+    func stop() throws {
+        weak var client: Counter?
+        let ran = NIOLockedValueBox(0)
+        do {
+            let rig = try Rig()
+            client = rig.client
+            for _ in 0..<100 { rig.loop.submit { ran.withLockedValue { $0 += 1 } } }
+            rig.stop()
+        }
+        let deadline = MonotonicClock.now().advanced(byMilliseconds: 20_000)
+        while client != nil, MonotonicClock.now() < deadline { sched_yield() }
+        #expect(client == nil)
+        #expect(ran.withLockedValue { $0 } == 100)
+    }
+}

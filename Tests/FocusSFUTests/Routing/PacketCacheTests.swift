@@ -1,0 +1,100 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import Testing
+
+@testable import FocusSFU
+
+@Suite("Packet cache, RFC 4588")
+struct PacketCacheTests {
+    private static func store(
+        _ sequence: UInt16, _ payload: [UInt8], descriptor: [UInt8] = [], marker: Bool = false, in cache: inout PacketCache
+    ) {
+        descriptor.withUnsafeBytes { descriptor in
+            payload.withUnsafeBytes { payload in
+                cache.store(
+                    .init(
+                        sequence: sequence, timestamp: UInt32(sequence) * 10, marker: marker, descriptor: descriptor,
+                        payload: payload))
+            }
+        }
+    }
+
+    @Test("a packet comes back as it was stored, with its descriptor")
+    func storedPacket() throws {
+        var cache = PacketCache(packetCount: 8, byteCount: 256)
+        Self.store(7, [1, 2, 3], descriptor: [9, 8], marker: true, in: &cache)
+        let found = cache.packet(7)
+        let packet = try #require(found)
+        #expect(packet.sequence == 7)
+        #expect(packet.timestamp == 70)
+        #expect(packet.marker)
+        #expect(Array(packet.descriptor) == [9, 8])
+        #expect(Array(packet.payload) == [1, 2, 3])
+        #expect(cache.packet(8) == nil)
+        #expect(cache.packet(7 + 8) == nil)
+    }
+
+    @Test("an empty cache has no packet zero")
+    func empty() {
+        let cache = PacketCache(packetCount: 8, byteCount: 256)
+        #expect(cache.packet(0) == nil)
+    }
+
+    @Test("the index forgets what is as old as it is long")
+    func indexOverwrite() {
+        var cache = PacketCache(packetCount: 4, byteCount: 1024)
+        for sequence in UInt16(0)..<6 { Self.store(sequence, [UInt8(sequence)], in: &cache) }
+        #expect(cache.packet(0) == nil)
+        #expect(cache.packet(1) == nil)
+        for sequence in UInt16(2)..<6 { #expect(cache.packet(sequence).map { Array($0.payload) } == [UInt8(sequence)]) }
+    }
+
+    @Test("a packet that would cross the end of the ring starts at its beginning")
+    func byteWrap() {
+        var cache = PacketCache(packetCount: 16, byteCount: 10)
+        Self.store(1, [1, 1, 1, 1], in: &cache)
+        Self.store(2, [2, 2, 2, 2], in: &cache)
+        Self.store(3, [3, 3, 3, 3], in: &cache)
+        #expect(cache.packet(1) == nil)
+        #expect(cache.packet(2).map { Array($0.payload) } == [2, 2, 2, 2])
+        #expect(cache.packet(3).map { Array($0.payload) } == [3, 3, 3, 3])
+    }
+
+    @Test("packets too large for the ring or for their length fields are not kept, and do no harm")
+    func tooLarge() {
+        var cache = PacketCache(packetCount: 4, byteCount: 400)
+        Self.store(1, [1], in: &cache)
+        Self.store(2, [UInt8](repeating: 2, count: 401), in: &cache)
+        Self.store(3, [3], descriptor: [UInt8](repeating: 3, count: 256), in: &cache)
+        #expect(cache.packet(1) != nil)
+        #expect(cache.packet(2) == nil)
+        #expect(cache.packet(3) == nil)
+    }
+
+    @Test("what the cache returns is always what was stored under that number", arguments: [UInt64(1), 2, 3, 4])
+    func property(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var cache = PacketCache(packetCount: 32, byteCount: 500)
+        var stored: [UInt16: [UInt8]] = [:]
+        var sequence = UInt16.random(in: 0 ... .max, using: &generator)
+        var found = 0
+        for _ in 0..<5_000 {
+            let payload = (0..<Int.random(in: 1...60, using: &generator)).map { _ in
+                UInt8.random(in: 0...255, using: &generator)
+            }
+            Self.store(sequence, payload, in: &cache)
+            stored[sequence] = payload
+            #expect(cache.packet(sequence).map { Array($0.payload) } == payload)
+            let asked = sequence &- UInt16.random(in: 0..<64, using: &generator)
+            if let packet = cache.packet(asked) {
+                found += 1
+                try #require(stored[asked] == Array(packet.payload), "number \(asked), seed \(seed)")
+            }
+            sequence &+= UInt16.random(in: 1...3, using: &generator)
+        }
+        #expect(found > 100)
+    }
+}

@@ -1,0 +1,74 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import SwiftProtobuf
+import Testing
+
+@testable import FocusSFU
+
+extension CallTests {
+    @Suite("The signal socket")
+    struct SignalSocketTests {
+        @Test("a client that writes JSON is answered in JSON")
+        func text() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice", .two)
+                alice.socket.usesText = true
+                try call.settle([alice])
+                #expect(alice.socket.textFrames > 0)
+            }
+        }
+
+        @Test("pings of both kinds are answered")
+        func pings() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                alice.send(.ping(7))
+                var ping = LiveKitPing()
+                ping.timestamp = 99
+                alice.send(.pingReq(ping))
+                try call.wait("both pongs") {
+                    alice.responses.contains { if case .pong = $0 { true } else { false } }
+                        && alice.responses.contains { if case .pongResp(let pong) = $0 { pong.lastPingTimestamp == 99 } else { false } }
+                }
+            }
+        }
+
+        @Test(
+            "refusals before the upgrade have their status and text",
+            arguments: [
+                ("/rtc/validate", 401), ("/rtc/validate?access_token=nonsense", 401),
+                ("/rtc/v1/validate?access_token=GOOD", 400), ("/rtc/validate?access_token=GOOD", 200),
+                ("/rtc/validate?access_token=NOJOIN", 401), ("/rtc/validate?access_token=ELSEWHERE&attributes=!!", 400),
+                ("/rtc/validate?access_token=LONG", 400), ("/", 200),
+            ])
+        func validate(path: String, status: Int) async throws {
+            try await SimulatedCall.run { call in
+                let tokens = [
+                    "GOOD": try SimulatedCall.token("alice"),
+                    "NOJOIN": try SimulatedCall.token("alice") { $0.video?.roomJoin = false },
+                    "ELSEWHERE": try SimulatedCall.token("alice", room: "elsewhere"),
+                    "LONG": try SimulatedCall.token(String(repeating: "x", count: 257)),
+                ]
+                let target = tokens.reduce(path) { $0.replacing($1.key, with: $1.value) }
+                let client = try RawHTTPClient(port: call.port)
+                client.send(HTTPTestServer.get(target))
+                let response = try client.readResponse()
+                #expect(response.status == status, "\(response.text)")
+                if status == 200, path.contains("validate") { #expect(response.text == "success") }
+                if path.contains("v1") { #expect(response.text == "join_request is required") }
+            }
+        }
+
+        @Test("rooms that nobody made are not made by a join when the configuration says so")
+        func noRoom() async throws {
+            try await SimulatedCall.run(configure: { $0.createsRoomsOnJoin = false }) { call in
+                #expect(throws: SignalSocket.Refused.self) { _ = try call.enter("alice") }
+                _ = call.ask { try? await $0.directory.createRoom(named: "room") }
+                _ = try call.join("alice")
+            }
+        }
+    }
+}
