@@ -1,0 +1,25 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import FocusSFU
+
+/// What the Matrix side may ask of the focus in this process.
+struct FocusControl: FocusControlling {
+    let directory: RoomDirectory
+
+    func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws {
+        // A room that is there keeps its settings: the second member of a call changes nothing.
+        if await directory.roomExists(named: room) { return }
+        try await directory.createRoom(
+            named: room,
+            settings: RoomSettings(
+                emptyTimeoutSeconds: emptyTimeoutSeconds, departureTimeoutSeconds: departureTimeoutSeconds,
+                maximumParticipants: 0))
+    }
+
+    func removeParticipant(room: String, identity: String) async {
+        _ = await directory.removeParticipant(identity: identity, room: room)
+    }
+}

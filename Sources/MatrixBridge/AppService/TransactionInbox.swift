@@ -1,0 +1,112 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import CallEvents
+package import Logging
+
+/// Takes effect of stored transactions.
+package protocol TransactionConsumer: Sendable {
+    /// Processes one transaction and marks it processed in the same database transaction as everything it stores.
+    ///
+    /// Called in order of arrival, one at a time; again with the same transaction when it threw.
+    func consume(_ transaction: StoredTransaction) async throws
+}
+
+/// The durable queue between the homeserver and the calls.
+///
+/// A transaction is on the disk before the homeserver hears 200, and processed afterwards: the homeserver drops
+/// to-device messages of a transaction that it must repeat, so nothing that goes wrong later may become an error there.
+/// After a restart the stored ones go on where they stopped.
+package actor TransactionInbox {
+    /// What is not an answer of 200 with effect.
+    package enum Refusal: String, CaseIterable, Sendable {
+        case missingToken
+        case wrongToken
+        /// Not a JSON object: answered 200, since a repetition would be no better and would block the queue.
+        case notJSONObject
+        /// Same id and body as an earlier one: answered 200, nothing to do.
+        case repetition
+        /// Could not be stored: answered 500, so that the homeserver keeps it.
+        case notStored
+        /// Processing failed and is tried again.
+        case processingFailed
+    }
+
+    /// A body that is larger is refused before it is read.
+    package static let maximumBodyByteCount = 50 << 20
+    static let limits = JSONLimits(byteCount: maximumBodyByteCount, valueCount: 1 << 21)
+
+    private let database: Database
+    private let consumer: any TransactionConsumer
+    private let clock: ServiceClock
+    private let logger: Logger
+    private let wakeUps: AsyncStream<Void>
+    private let wakeUp: AsyncStream<Void>.Continuation
+    package nonisolated let refusals = Tally<Refusal>()
+
+    private static let retry = RetryPolicy(firstDelayMilliseconds: 200, factor: 2, maximumDelayMilliseconds: 30_000)
+
+    package init(database: Database, consumer: any TransactionConsumer, clock: ServiceClock, logger: Logger) {
+        self.database = database
+        self.consumer = consumer
+        self.clock = clock
+        self.logger = logger
+        (self.wakeUps, self.wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Stores a transaction; durable when this returns.
+    ///
+    /// - Throws: ``SQLiteError`` when it could not be stored.
+    package func accept(id: String, body: [UInt8]) async throws {
+        guard (try? JSONValue.parse(body, limits: Self.limits))?.object != nil else {
+            refusals.count(.notJSONObject)
+            logger.warning("A transaction that is no JSON object was dropped", metadata: ["appservice.txn_id": "\(id)"])
+            return
+        }
+        let hash = SecureHash.sha256(body)
+        let isNew: Bool
+        do {
+            isNew = try await database.transaction { connection in
+                try TransactionTable.record(id: id, bodyHash: hash, body: body, in: connection)
+            }
+        } catch {
+            refusals.count(.notStored)
+            throw error
+        }
+        guard isNew else { return refusals.count(.repetition) }
+        wakeUp.yield()
+    }
+
+    /// Transactions that are stored and not processed.
+    package func backlog() async throws -> Int64 {
+        try await database.read { try TransactionTable.unprocessedCount(in: $0) }
+    }
+
+    /// Processes what is stored and what arrives, until the task is cancelled. Called once.
+    package func run() async {
+        var failures = 0
+        wakeUp.yield()
+        for await _ in wakeUps {
+            do {
+                try await processStored()
+                failures = 0
+            } catch {
+                failures += 1
+                refusals.count(.processingFailed)
+                logger.error("A stored transaction could not be processed", metadata: ["error.code": "\(error)"])
+                let delay = Self.retry.delayMilliseconds(failures: failures, random: Double.random(in: 0..<1))
+                guard (try? await clock.sleep(delay)) != nil else { return }
+                wakeUp.yield()
+            }
+        }
+    }
+
+    /// Processes everything stored, in order of arrival.
+    func processStored() async throws {
+        while let transaction = try await database.read({ try TransactionTable.nextUnprocessed(in: $0) }) {
+            try await consumer.consume(transaction)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+
+/// Turns an OpenID token into a token for the focus: verify the user, apply the policy, create the room, sign.
+///
+/// The room exists before the token is handed out, because tokens do not allow to create it.
+package actor TokenExchange {
+    /// What the client gets.
+    package struct Answer: Equatable, Sendable {
+        /// The public `wss://` base of the focus; clients append `/rtc`.
+        package var url: String
+        package var jwt: String
+
+        package var body: JSONValue { .object(["url": .string(url), "jwt": .string(jwt)]) }
+    }
+
+    /// What the exchange works with.
+    package struct Dependencies: Sendable {
+        package var verifier: OpenIDVerifier
+        package var membership: any MembershipChecking
+        package var focus: any FocusControlling
+        package var minter: JoinTokenMinter
+        package var issued: IssuedIdentities
+        package var clock: ServiceClock
+
+        package init(
+            verifier: OpenIDVerifier, membership: any MembershipChecking, focus: any FocusControlling,
+            minter: JoinTokenMinter, issued: IssuedIdentities, clock: ServiceClock,
+        ) {
+            self.verifier = verifier
+            self.membership = membership
+            self.focus = focus
+            self.minter = minter
+            self.issued = issued
+            self.clock = clock
+        }
+    }
+
+    /// How long an empty room waits for its first participant, and for another after the last.
+    private static let emptyTimeoutSeconds: UInt32 = 300
+    private static let departureTimeoutSeconds: UInt32 = 20
+
+    private let policy: AccessPolicy
+    private let focusURL: String
+    private let dependencies: Dependencies
+    /// Before verification, by the server a token claims: bounds the requests we send to strangers.
+    private var serverRate = RequestRate(burst: 300, perSecond: 50, maximumNames: 4_096)
+    /// After verification, by user.
+    private var userRate = RequestRate(burst: 20, perSecond: 1, maximumNames: 16_384)
+    private var isShuttingDown = false
+    /// Refusals by reason.
+    package nonisolated let refusals = Tally<TokenExchangeRefusal.Reason>()
+
+    package init(policy: AccessPolicy, focusURL: String, dependencies: Dependencies) {
+        self.policy = policy
+        self.focusURL = focusURL
+        self.dependencies = dependencies
+    }
+
+    /// From now on every request is refused.
+    package func shutDown() {
+        isShuttingDown = true
+    }
+
+    /// - Parameter read: Reads the request; its refusals count like any other.
+    package func answer(
+        _ read: @Sendable () throws(TokenExchangeRefusal) -> TokenRequest,
+    ) async throws(TokenExchangeRefusal) -> Answer {
+        do throws(TokenExchangeRefusal) {
+            return try await exchange(try read())
+        } catch {
+            refusals.count(error.reason)
+            throw error
+        }
+    }
+
+    private func exchange(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> Answer {
+        guard !isShuttingDown else { throw .shuttingDown }
+        let server = request.openIDToken.server
+        let level = policy.level(of: server)
+        if request.asksForDelegation {
+            throw level == .restricted ? .delegationNotAllowed : .delegationUnsupported
+        }
+        if server != policy.localServer {
+            try spend(&serverRate, server.rawValue)
+        }
+        let user = try await dependencies.verifier.verify(request.openIDToken)
+        if case .slot(_, _, _, .some(let claimed)) = request.form, claimed != user { throw .userDiffersFromClaim }
+        try spend(&userRate, user.rawValue)
+        if policy.membershipRequirement != .never {
+            try policy.admit(await dependencies.membership.membership(of: user, in: request.room))
+        }
+        let participant = FocusParticipant(
+            room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
+        if level == .full {
+            do {
+                try await dependencies.focus.createRoom(
+                    named: participant.room, emptyTimeoutSeconds: Self.emptyTimeoutSeconds,
+                    departureTimeoutSeconds: Self.departureTimeoutSeconds)
+            } catch {
+                throw .roomCreationFailed
+            }
+        }
+        guard !isShuttingDown else { throw .shuttingDown }
+        let jwt = try dependencies.minter.mint(
+            participant, mayPublish: policy.mayPublish(server, form: request.form),
+            unixSeconds: dependencies.clock.unixMilliseconds() / 1_000)
+        if let oldest = dependencies.issued.record(participant, of: user, in: request.room) {
+            await dependencies.focus.removeParticipant(room: oldest.room, identity: oldest.identity)
+        }
+        return Answer(url: focusURL, jwt: jwt)
+    }
+
+    private func spend(_ rate: inout RequestRate, _ name: String) throws(TokenExchangeRefusal) {
+        if let milliseconds = rate.spend(name, at: dependencies.clock.monotonic()) {
+            throw .rateLimited(retryAfterMilliseconds: milliseconds)
+        }
+    }
+}

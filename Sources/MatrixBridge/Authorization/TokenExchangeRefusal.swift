@@ -1,0 +1,123 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+/// Why a client got no token. Each case is one status, one `errcode` and a sentence a person can act on.
+package enum TokenExchangeRefusal: Error, Equatable, Sendable {
+    case notJSON
+    case wrongType(String)
+    case missingField(String)
+    case malformedField(String)
+    case bodyTooLarge
+    /// The delayed leave of a user whose server has no full access.
+    case delegationNotAllowed
+    /// This service does not take over delayed leaves; the client repeats the request without them.
+    case delegationUnsupported
+    /// The user's server says that the token is not one of its own.
+    case tokenNotValid
+    /// The user's server could not be asked.
+    case lookupFailed(String)
+    /// Our own homeserver does not answer, so nobody can be verified.
+    case homeserverDown(String)
+    /// The verified user belongs to another server than the token names.
+    case userOfOtherServer
+    /// The verified user is not the one the request claims.
+    case userDiffersFromClaim
+    case notJoined
+    /// Membership is required and nobody could say whether the user is joined.
+    case membershipUnknown
+    case rateLimited(retryAfterMilliseconds: UInt64)
+    case roomCreationFailed
+    case signingFailed
+    case shuttingDown
+
+    /// The refusals without their details: what is counted.
+    package enum Reason: String, CaseIterable, Sendable {
+        case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed
+        case delegationUnsupported, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
+        case userDiffersFromClaim, notJoined, membershipUnknown, rateLimited, roomCreationFailed, signingFailed
+        case shuttingDown
+    }
+
+    package var reason: Reason {
+        switch self {
+        case .notJSON: .notJSON
+        case .wrongType: .wrongType
+        case .missingField: .missingField
+        case .malformedField: .malformedField
+        case .bodyTooLarge: .bodyTooLarge
+        case .delegationNotAllowed: .delegationNotAllowed
+        case .delegationUnsupported: .delegationUnsupported
+        case .tokenNotValid: .tokenNotValid
+        case .lookupFailed: .lookupFailed
+        case .homeserverDown: .homeserverDown
+        case .userOfOtherServer: .userOfOtherServer
+        case .userDiffersFromClaim: .userDiffersFromClaim
+        case .notJoined: .notJoined
+        case .membershipUnknown: .membershipUnknown
+        case .rateLimited: .rateLimited
+        case .roomCreationFailed: .roomCreationFailed
+        case .signingFailed: .signingFailed
+        case .shuttingDown: .shuttingDown
+        }
+    }
+
+    package var matrixError: MatrixError {
+        switch self {
+        case .notJSON:
+            MatrixError(status: 400, code: .notJSON, message: "the request body is not a JSON object")
+        case .wrongType(let field):
+            MatrixError(status: 400, code: .notJSON, message: "\(field) has the wrong JSON type")
+        case .missingField(let field):
+            MatrixError(status: 400, code: .badJSON, message: "\(field) is missing or empty")
+        case .malformedField(let field):
+            MatrixError(status: 400, code: .badJSON, message: "\(field) is not a valid value")
+        case .bodyTooLarge:
+            MatrixError(status: 413, code: .tooLarge, message: "the request body is larger than 1 MiB")
+        case .delegationNotAllowed:
+            MatrixError(
+                status: 400, code: .badJSON,
+                message: "delayed leave events are taken over only for users of this focus's own servers")
+        case .delegationUnsupported:
+            MatrixError(
+                status: 400, code: .badJSON,
+                message: "this focus does not take over delayed leave events; repeat without delay_id and delay_timeout"
+            )
+        case .tokenNotValid:
+            MatrixError(
+                status: 401, code: .unauthorized,
+                message: "the user's homeserver does not know this OpenID token; ask it for a new one")
+        case .lookupFailed(let detail):
+            MatrixError(
+                status: 401, code: .unauthorized, message: "the user's homeserver could not verify the token: \(detail)"
+            )
+        case .homeserverDown(let detail):
+            MatrixError(
+                status: 502, code: .unknown,
+                message: "the homeserver of this focus does not answer (\(detail)); try later")
+        case .userOfOtherServer:
+            MatrixError(
+                status: 401, code: .unauthorized, message: "the verified user is not on the server the token names")
+        case .userDiffersFromClaim:
+            MatrixError(status: 401, code: .unauthorized, message: "the verified user is not member.claimed_user_id")
+        case .notJoined:
+            MatrixError(status: 403, code: .forbidden, message: "the user is not joined to the room")
+        case .membershipUnknown:
+            MatrixError(
+                status: 502, code: .unknown,
+                message:
+                    "whether the user is joined to the room could not be found out; invite the call bot or try later")
+        case .rateLimited(let milliseconds):
+            MatrixError(
+                status: 429, code: .limitExceeded, message: "too many token requests",
+                retryAfterMilliseconds: milliseconds)
+        case .roomCreationFailed:
+            MatrixError(status: 500, code: .unknown, message: "the call's room could not be created")
+        case .signingFailed:
+            MatrixError(status: 500, code: .unknown, message: "the token could not be signed")
+        case .shuttingDown:
+            MatrixError(status: 503, code: .unknown, message: "the service is shutting down")
+        }
+    }
+}

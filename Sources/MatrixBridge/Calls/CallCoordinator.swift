@@ -1,0 +1,270 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+package import Logging
+
+/// Follows the calls of all rooms we see: events of stored transactions go in, the roster and orders to the focus come
+/// out.
+///
+/// The roster in memory and its rows change together: the actor shares the database's executor, so nothing comes
+/// between a change and its commit. Orders to the focus follow the commit. They need no storage of their own: the
+/// focus is in this process, so a crash that loses an order also ends the participants it was about.
+package actor CallCoordinator: TransactionConsumer {
+    private nonisolated let database: Database
+    private let focus: any FocusControlling
+    private let issued: IssuedIdentities
+    private let membershipPolicy: BotMembershipPolicy
+    /// Woken when an errand of the bot was stored.
+    private let errands: WakeUps
+    private let clock: ServiceClock
+    private let logger: Logger
+    private var roster = CallRoster()
+    /// Rooms whose state is being read, and whether something happened there since the reading began.
+    private var readings: [RoomID: Bool] = [:]
+    /// Events that had no effect, by reason.
+    package nonisolated let refusals = Tally<EventRefusal>()
+    /// Participants taken out of the focus because their user left the room or was removed from the call.
+    package nonisolated let removals = Tally<Removal>()
+
+    /// Invitations and joins of the bot that are not followed, because too many rooms wait.
+    package nonisolated let refusedErrands = Tally<RoomErrand.Kind>()
+
+    package enum Removal: String, CaseIterable, Sendable {
+        case userLeftRoom
+        case membershipRedacted
+    }
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { database.unownedExecutor }
+
+    /// The longest time an expired membership may stay; a nearer expiry that arrives meanwhile waits for it.
+    private static let expiryCheckMilliseconds: UInt64 = 5_000
+
+    package init(
+        database: Database, focus: any FocusControlling, issued: IssuedIdentities,
+        membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
+    ) {
+        self.database = database
+        self.focus = focus
+        self.issued = issued
+        self.membershipPolicy = membershipPolicy
+        self.errands = errands
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// Rebuilds the roster from its rows; before the first transaction is processed.
+    package func restore() async throws {
+        roster = try await database.read { try RosterTable.load(from: $0) }
+        try await expire()
+        logger.info("The call roster was restored", metadata: ["calls": "\(roster.calls.count)"])
+    }
+
+    /// Every running call.
+    package var calls: [RosterCall] { roster.calls }
+
+    /// Removes memberships when their time has come, until the task is cancelled.
+    package func run() async {
+        while (try? await clock.sleep(Self.expiryCheckMilliseconds)) != nil {
+            do {
+                try await expire()
+            } catch {
+                logger.error("Expired memberships could not be removed", metadata: ["error.code": "\(error)"])
+            }
+        }
+    }
+
+    /// Removes the memberships whose time has come.
+    package func expire() async throws {
+        let now = clock.unixMilliseconds()
+        guard let next = roster.nextExpiry, next <= now else { return }
+        var changed = roster
+        let changes = changed.expire(at: now)
+        try database.transactionInPlace { connection in
+            for change in changes {
+                try RosterTable.store(change, in: connection)
+            }
+        }
+        roster = changed
+        await perform(changes, removing: [])
+    }
+
+    package func consume(_ transaction: StoredTransaction) async throws {
+        let events = Self.events(of: transaction, countingIn: refusals)
+        var effects = Effects(roster: roster, now: clock.unixMilliseconds())
+        var touched: Set<RoomID> = []
+        try database.transactionInPlace { connection in
+            for event in events {
+                let decoded = CallEvent.decode(event)
+                if decoded == .other { continue }
+                let isNew = try TransactionTable.apply(
+                    eventID: event.eventID.rawValue, sequence: transaction.sequence, in: connection)
+                guard isNew else { continue }
+                touched.insert(event.roomID)
+                try effects.apply(decoded, of: event, in: connection)
+                if case .roomMember(let member) = decoded {
+                    let decision = membershipPolicy.decision(on: member, by: event.sender)
+                    try follow(decision, member.roomID, &effects, connection)
+                }
+            }
+            try TransactionTable.markProcessed(sequence: transaction.sequence, in: connection)
+        }
+        roster = effects.roster
+        for room in touched where readings[room] != nil {
+            readings[room] = true
+        }
+        await committed(effects)
+    }
+
+    // MARK: The state of a room
+
+    /// Called before the state of a room is asked for.
+    package func stateReadingBegan(of room: RoomID) {
+        readings[room] = false
+    }
+
+    package func stateReadingFailed(of room: RoomID) {
+        readings[room] = nil
+    }
+
+    /// Takes the state of a room the bot has just come to.
+    ///
+    /// The events are not noted as applied: older ones that the homeserver still holds back for us may follow, and with
+    /// them, again, those that the state consists of.
+    /// - Returns: false when something happened in the room since the reading began. The state may be older than that,
+    ///   so nothing of it was taken; it must be read again.
+    package func take(_ state: RoomState, of room: RoomID) async throws -> Bool {
+        guard readings.removeValue(forKey: room) == false else { return false }
+        var effects = Effects(roster: roster, now: clock.unixMilliseconds())
+        try database.transactionInPlace { connection in
+            for event in state.events {
+                try effects.apply(CallEvent.decode(event), of: event, in: connection)
+            }
+        }
+        roster = effects.roster
+        for refusal in state.refusals {
+            refusals.count(refusal)
+        }
+        await committed(effects)
+        return true
+    }
+
+    // MARK: Effects
+
+    /// What a run of events leads to; nothing of it counts before its commit.
+    private struct Effects {
+        var roster: CallRoster
+        let now: UnixMilliseconds
+        var changes: [RosterChange] = []
+        var leavers: [RoomMember] = []
+        var removed: Set<FocusParticipant> = []
+        var hasErrands = false
+        var refusedErrands: [RoomErrand.Kind] = []
+
+        init(roster: CallRoster, now: UnixMilliseconds) {
+            self.roster = roster
+            self.now = now
+        }
+
+        mutating func apply(_ decoded: CallEvent, of event: RoomEvent, in connection: SQLiteConnection) throws {
+            if case .roomMember(let member) = decoded, member.membership == .leave || member.membership == .ban {
+                leavers.append(member)
+                for call in roster.members(in: member.roomID) where call.membership.sender == member.user {
+                    removed.insert(FocusParticipant(call.membership))
+                }
+            }
+            try store(roster.apply(decoded, of: event, at: now), in: connection)
+        }
+
+        mutating func store(_ consequences: [RosterChange], in connection: SQLiteConnection) throws {
+            for change in consequences {
+                try RosterTable.store(change, in: connection)
+            }
+            changes += consequences
+        }
+    }
+
+    private nonisolated func follow(
+        _ decision: BotMembershipPolicy.Decision?, _ room: RoomID, _ effects: inout Effects,
+        _ connection: SQLiteConnection,
+    ) throws {
+        switch decision {
+        case nil: return
+        case .errand(let kind):
+            if try RoomErrandTable.store(kind, room: room, in: connection) {
+                effects.hasErrands = true
+            } else {
+                effects.refusedErrands.append(kind)
+            }
+        case .forgetRoom:
+            try RoomErrandTable.remove(room: room, in: connection)
+            try effects.store(effects.roster.forget(room), in: connection)
+        }
+    }
+
+    /// Makes the effects of a commit true outside the database and the roster.
+    private func committed(_ effects: Effects) async {
+        if effects.hasErrands { errands.wake() }
+        for kind in effects.refusedErrands {
+            refusedErrands.count(kind)
+        }
+        var removed = effects.removed
+        for member in effects.leavers {
+            removed.formUnion(issued.remove(user: member.user, from: member.roomID))
+        }
+        await perform(effects.changes, removing: removed)
+    }
+
+    /// Carries out what follows from committed changes.
+    private func perform(_ changes: [RosterChange], removing leavers: Set<FocusParticipant>) async {
+        var redacted: Set<FocusParticipant> = []
+        for change in changes {
+            switch change {
+            case .refused(let refusal):
+                refusals.count(refusal)
+            case .callStarted(let id):
+                logger.info("A call started", metadata: ["matrix.room_id": "\(id.roomID)"])
+            case .callEnded(let id):
+                logger.info("A call ended", metadata: ["matrix.room_id": "\(id.roomID)"])
+            case .memberLeft(let member, .redacted):
+                redacted.insert(FocusParticipant(member.membership))
+            case .memberLeft, .memberJoined, .memberUpdated, .entryStored, .entryRemoved, .slotStored, .slotRemoved:
+                continue
+            }
+        }
+        for participant in leavers {
+            removals.count(.userLeftRoom)
+            await focus.removeParticipant(room: participant.room, identity: participant.identity)
+        }
+        for participant in redacted.subtracting(leavers) {
+            removals.count(.membershipRedacted)
+            await focus.removeParticipant(room: participant.room, identity: participant.identity)
+        }
+    }
+
+    private static func events(
+        of transaction: StoredTransaction, countingIn refusals: Tally<EventRefusal>,
+    ) -> [RoomEvent] {
+        let body = try? JSONValue.parse(transaction.body, limits: TransactionInbox.limits)
+        return (body?["events"]?.array ?? []).compactMap { event in
+            switch RoomEvent.decode(event) {
+            case .success(let event):
+                return event
+            case .failure(let refusal):
+                refusals.count(refusal)
+                return nil
+            }
+        }
+    }
+}
+
+extension FocusParticipant {
+    /// The participant a membership announces.
+    init(_ membership: RTCMembership) {
+        self.init(
+            room: LiveKitNames.room(membership.roomID, slot: membership.slotID.description),
+            identity: LiveKitNames.text(of: membership.liveKitIdentity))
+    }
+}

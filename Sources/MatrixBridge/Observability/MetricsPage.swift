@@ -1,0 +1,100 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import FocusSFU
+import FoundationEssentials
+import NIOHTTP1
+
+/// Prometheus text, format 0.0.4: what flows, what is there, and every refusal by its reason.
+struct MetricsPage: Sendable {
+    let focus: FocusServer
+    let matrix: MatrixServices?
+    let httpRefusals: HTTPRefusalCounters
+
+    func register(on router: inout HTTPRouter, configuration: ServerConfiguration) {
+        let credentials: String? = configuration.prometheusUsername.flatMap { user in
+            configuration.prometheusPassword.map { "\(user):\($0.exposed)" }
+        }
+        router.on(.GET, "/metrics") { request, _ in
+            guard isAllowed(request, credentials: credentials) else {
+                var refusal = HTTPResponse.text("credentials are needed", status: .unauthorized)
+                refusal.headers.add(name: "WWW-Authenticate", value: "Basic realm=\"callbridge\"")
+                return refusal
+            }
+            var response = HTTPResponse.text(await text())
+            response.headers.replaceOrAdd(name: "Content-Type", value: "text/plain; version=0.0.4")
+            return response
+        }
+    }
+
+    private func isAllowed(_ request: HTTPRequest, credentials: String?) -> Bool {
+        guard let credentials else { return true }
+        let expected = "Basic " + Data(credentials.utf8).base64EncodedString()
+        return SecureHash.areEqual(request.headers.first(name: "Authorization") ?? "", expected)
+    }
+
+    private func text() async -> String {
+        let figures = await focus.directory.figures()
+        var page = PrometheusText()
+        page.gauge("livekit_room_total", "Rooms that exist.", figures.rooms)
+        page.gauge("livekit_participant_total", "Participants in rooms.", figures.participants)
+        page.gauge("livekit_track_published_total", "Tracks published.", figures.tracks)
+        page.counter("callbridge_packets_received_total", "Datagrams read from the media sockets.", figures.packetsReceived)
+        page.counter("callbridge_packets_forwarded_total", "Media packets given to subscribers.", figures.packetsForwarded)
+        page.counter("callbridge_datagrams_sent_total", "Datagrams given to the kernel.", figures.datagramsSent)
+        page.counters(
+            "callbridge_media_dropped_total", "Media datagrams that went no further.",
+            DropReason.allCases.map { ("\($0)", figures.drops[$0]) })
+        page.counters(
+            "callbridge_signal_refused_total", "Signal messages refused.",
+            SignalRefusals.Reason.allCases.map { ("\($0)", focus.signalRefusals[$0]) })
+        page.counters(
+            "callbridge_http_refused_total", "HTTP requests and WebSockets refused.",
+            HTTPRefusal.allCases.map { ("\($0)", httpRefusals[$0]) })
+        if let matrix {
+            page.gauge("callbridge_matrix_calls", "Calls in the roster.", await matrix.coordinator.calls.count)
+            page.counters(
+                "callbridge_token_refused_total", "Token requests refused.",
+                matrix.exchange.refusals.all.map { ("\($0.key)", $0.value) }.sorted { $0.0 < $1.0 })
+            page.counters(
+                "callbridge_transaction_refused_total", "Transactions without effect.",
+                matrix.inbox.refusals.all.map { ("\($0.key)", $0.value) }.sorted { $0.0 < $1.0 })
+            page.counters(
+                "callbridge_event_refused_total", "Matrix events that say nothing usable.",
+                matrix.coordinator.refusals.all.map { ("\($0.key)", $0.value) }.sorted { $0.0 < $1.0 })
+            page.counters(
+                "callbridge_bot_rooms_total", "What the bot did about its rooms, and what was refused.",
+                RoomAttendance.Event.allCases.map { ($0.rawValue, matrix.attendance.events[$0]) })
+            page.counters(
+                "callbridge_bot_errands_refused_total", "Invitations and joins not followed, because too many wait.",
+                RoomErrand.Kind.allCases.map { ($0.rawValue, matrix.coordinator.refusedErrands[$0]) })
+        }
+        return page.text
+    }
+}
+
+/// Writes one metric family after another.
+struct PrometheusText {
+    private(set) var text = ""
+
+    mutating func gauge(_ name: String, _ help: String, _ value: Int) {
+        head(name, help, type: "gauge")
+        text += "\(name) \(value)\n"
+    }
+
+    mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
+        head(name, help, type: "counter")
+        text += "\(name) \(value)\n"
+    }
+
+    mutating func counters(_ name: String, _ help: String, _ values: [(reason: String, value: UInt64)]) {
+        head(name, help, type: "counter")
+        for (reason, value) in values { text += "\(name){reason=\"\(reason)\"} \(value)\n" }
+    }
+
+    private mutating func head(_ name: String, _ help: String, type: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+    }
+}

@@ -1,0 +1,60 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import Dispatch
+
+/// The one owner of the SQLite file. Work on it is serialised and runs on a thread of its own, because a commit waits
+/// for the disk and must not hold a thread of the cooperative pool.
+package actor Database {
+    private let queue: DatabaseQueue
+    /// Used on the queue only: by isolated methods, and by ``transactionInPlace(_:)``, which checks.
+    private nonisolated(unsafe) let connection: SQLiteConnection
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { queue.asUnownedSerialExecutor() }
+
+    /// The file in the data directory.
+    package static func path(in dataDirectory: String) -> String { dataDirectory + "/callbridge.db" }
+
+    /// Opens the file and brings its schema up to date.
+    ///
+    /// - Throws: ``SQLiteError`` or ``SchemaError``.
+    package init(path: String) throws {
+        let connection = try SQLiteConnection(path: path)
+        try Schema.migrate(connection)
+        self.connection = connection
+        self.queue = DatabaseQueue()
+    }
+
+    /// Runs `body` in one write transaction: durable when this returns, undone when `body` throws.
+    package func transaction<Result: Sendable>(
+        _ body: @Sendable (SQLiteConnection) throws -> Result
+    ) throws -> Result {
+        try connection.transaction(body)
+    }
+
+    /// The same for an actor that shares this executor and stands in the middle of a change of its own: without a
+    /// suspension between what it holds and what it stores.
+    package nonisolated func transactionInPlace<Result>(_ body: (SQLiteConnection) throws -> Result) throws -> Result {
+        preconditionIsolated("the caller must share the database's executor")
+        return try connection.transaction(body)
+    }
+
+    /// Runs `body` outside a transaction; for reading.
+    package func read<Result: Sendable>(_ body: @Sendable (SQLiteConnection) throws -> Result) throws -> Result {
+        try body(connection)
+    }
+}
+
+/// The executor of ``Database``: a serial dispatch queue.
+private final class DatabaseQueue: SerialExecutor {
+    private let queue = DispatchQueue(label: "callbridge.database")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { [self] in
+            job.runSynchronously(on: asUnownedSerialExecutor())
+        }
+    }
+}
