@@ -1,0 +1,36 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import CallEvents
+import FuzzInput
+
+/// Room events, one JSON document a line, applied to one roster while time passes; a line that is no event is skipped.
+@_cdecl("LLVMFuzzerTestOneInput")
+package func fuzzRoomEvent(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+    var input = FuzzInput(start, count)
+    var limits = CallRoster.Limits()
+    limits.rooms = 2
+    limits.memberships = 4
+    limits.membershipsInRoom = 3
+    limits.membershipsOfUserInRoom = 2
+    limits.slotsInRoom = 2
+    var roster = CallRoster(limits: limits)
+    var now: UnixMilliseconds = 1_700_000_000_000
+    for line in input.remainder().split(separator: UInt8(ascii: "\n"), maxSplits: 31) {
+        guard let json = try? JSONValue.parse(Array(line)) else { continue }
+        // A whole number with a fraction is read back as an integer, so the texts are compared and not the values.
+        let text = json.compactJSON
+        precondition((try? JSONValue.parse(text))?.compactJSON == text, "JSON that is not read back")
+        guard case .success(let event) = RoomEvent.decode(json) else { continue }
+        _ = roster.apply(event, at: now)
+        now += 3_600_000
+        if let next = roster.nextExpiry, next <= now { _ = roster.expire(at: now) }
+        precondition(roster.size.memberships <= 4 && roster.size.rooms <= 2, "a roster over its limits")
+        for call in roster.calls {
+            _ = (call.startedAt, call.generation, call.intent, call.members.map(call.transport))
+        }
+    }
+    return 0
+}
