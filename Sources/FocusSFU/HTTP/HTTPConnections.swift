@@ -46,6 +46,11 @@ final class HTTPConnections: Sendable {
         state.withLockedValue { $0.channels.count }
     }
 
+    /// Bytes of the bodies that are held now.
+    var bodyByteCount: Int {
+        state.withLockedValue { $0.bodyByteCount }
+    }
+
     /// Takes memory for a part of a body; false when all bodies together would exceed their limit.
     func takeBodyMemory(_ byteCount: Int) -> Bool {
         state.withLockedValue { state in

@@ -89,6 +89,9 @@ package final class HTTPServer: Service {
     /// Open connections, WebSockets included.
     package var connectionCount: Int { environment.connections.count }
 
+    /// Bytes of request bodies held now, of all connections.
+    package var bodyByteCount: Int { environment.connections.bodyByteCount }
+
     /// Serves until the task is cancelled or a graceful shutdown has finished.
     package func run() async throws {
         await withTaskCancellationOrGracefulShutdownHandler {
