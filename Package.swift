@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(
             name: "FocusSFUTests",
             dependencies: [
-                "COpenSSLShims", "CSRTP", "FocusSFU",
+                "CDatagramIO", "COpenSSLShims", "CSRTP", "FocusSFU",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -142,11 +143,12 @@ if Context.environment["CALLBRIDGE_FUZZ"] == "1" {
 if Context.environment["CALLBRIDGE_BENCHMARKS"] == "1" {
     package.targets += [
         .target(name: "CAllocationCount", path: "Benchmarks/Sources/CAllocationCount"),
+        .target(name: "CHotLoop", path: "Benchmarks/Sources/CHotLoop", linkerSettings: [.linkedLibrary("crypto")]),
         .executableTarget(
             name: "hotpath",
-            dependencies: ["CAllocationCount", "FocusSFU"],
+            dependencies: ["CAllocationCount", "CDatagramIO", "CHotLoop", "FocusSFU"],
             path: "Benchmarks/Sources/hotpath",
-            swiftSettings: settings
+            swiftSettings: socketSettings
         ),
     ]
 }

@@ -344,6 +344,8 @@ package final class PeerTransport {
                 ssrc: header.ssrc, isVideo: section.kind == .video, clockRate: codec.clockRate,
                 payloadType: header.payloadType, codec: VideoCodec(codec.name), layer: layer, repaired: repaired,
                 extensions: section.extensions, acceptsNACK: codec.usesNACK,
+                bufferPackets: section.kind == .video
+                    ? plane.configuration.videoBufferPackets : plane.configuration.audioBufferPackets,
                 keyFrameIntervalMilliseconds: plane.configuration.keyFrameIntervalMilliseconds(ofLayer: layer),
                 at: plane.now))
         stream.pointee.sectionIndex = section.index

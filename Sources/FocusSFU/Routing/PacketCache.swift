@@ -36,10 +36,11 @@ package struct PacketCache: ~Copyable {
     private var head: UInt64 = 0
 
     /// - Parameters:
-    ///   - packetCount: a power of two, how many sequence numbers are remembered.
+    ///   - packetCount: how many sequence numbers are remembered; rounded up to a power of two.
     ///   - byteCount: size of the ring of payloads.
     package init(packetCount: Int, byteCount: Int) {
-        precondition(packetCount > 0 && packetCount & (packetCount - 1) == 0)
+        precondition(packetCount > 0)
+        let packetCount = 1 << (Int.bitWidth - (packetCount - 1).leadingZeroBitCount)
         entries = .allocate(capacity: packetCount)
         entries.initialize(repeating: Entry(), count: packetCount)
         entryMask = packetCount - 1
