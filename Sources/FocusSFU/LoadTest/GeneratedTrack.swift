@@ -112,24 +112,34 @@ final class GeneratedTrack {
         guard let sender = connection.srtp?.sender, let path = connection.ice.selectedPath else { return nil }
         repeat {
             send(with: sender, on: connection, to: path)
-            packet += 1
+            advance()
             nextDue = origin &+ schedule.due(packet)
         } while now.nanoseconds >= nextDue
         return lateness
     }
 
     private func send(with sender: SRTPSender, on connection: LoadConnection, to path: NetworkAddress) {
-        let headerLength = writeHeader()
-        writePayload(at: headerLength)
-        let length = sender.protect(
-            packet: memory, length: headerLength + payloadLength, capacity: Self.capacity, state: &srtp)
+        let plain = writePacket()
+        let length = sender.protect(packet: memory, length: plain.count, capacity: Self.capacity, state: &srtp)
         times[Int(truncatingIfNeeded: packet) & (Self.timesKept - 1)] = RealTime.nanoseconds()
-        sequence &+= 1
         if length > 0, connection.send(memory, length: length, to: path) {
             sent += 1
         } else {
             lost += 1
         }
+    }
+
+    /// Goes on to the next packet.
+    func advance() {
+        packet += 1
+        sequence &+= 1
+    }
+
+    /// The current packet in the clear, in memory that the next one takes.
+    func writePacket() -> UnsafeRawBufferPointer {
+        let headerLength = writeHeader()
+        writePayload(at: headerLength)
+        return UnsafeRawBufferPointer(start: memory, count: headerLength + payloadLength)
     }
 
     private func writeHeader() -> Int {

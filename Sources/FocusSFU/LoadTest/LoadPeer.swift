@@ -173,7 +173,8 @@ final class LoadPeer {
     /// Reads and counts what has come.
     /// - Parameter onLatency: nanoseconds from sending to arrival of a sampled packet.
     func receive(
-        with sink: UnsafeMutablePointer<CDatagramIO_sink>, at now: MonotonicTime, sentAt: (GeneratedTrack.Mark) -> UInt64?,
+        with sink: UnsafeMutablePointer<CDatagramIO_sink>, at now: MonotonicTime,
+        sentAt: (GeneratedTrack.Mark) -> UInt64?,
         onLatency: (UInt64) -> Void
     ) {
         connection.receive(with: sink, at: now) { received in

@@ -128,7 +128,8 @@ extension LoadTestReport {
             sequenceGaps: subscribers.reduce(0) { $0 + $1.streams.tallies.reduce(0) { $0 + $1.gaps } },
             receivedBitsPerSecond: measurement.seconds > 0
                 ? Double(measurement.bytes(of: run)) * 8 / measurement.seconds : 0,
-            sampled: subscribers.reduce(0) { $0 + $1.sampled }, falsified: subscribers.reduce(0) { $0 + $1.falseSamples },
+            sampled: subscribers.reduce(0) { $0 + $1.sampled },
+            falsified: subscribers.reduce(0) { $0 + $1.falseSamples },
             joinTime: Times(run.joinTime), latency: Times(run.latency),
             server: measurement.server(forwarding: received, subscribers: subscribers.count),
             tester: measurement.tester(of: run))

@@ -50,19 +50,23 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
         /// A sentence for the gravest of the reasons that the other figures give.
         var limitation: String? {
             if overflow > 0 {
-                return "\(overflow) datagrams found no room in the tester's own sockets: raise net.core.rmem_max, or give"
+                return
+                    "\(overflow) datagrams found no room in the tester's own sockets: raise net.core.rmem_max, or give"
                     + " the tester a processor of its own. The loss is not the server's alone."
             }
             if processorShare > 0.85 {
-                return "The tester was busy for \(Int(processorShare * 100)) % of a core: it was the bottleneck, not the"
+                return
+                    "The tester was busy for \(Int(processorShare * 100)) % of a core: it was the bottleneck, not the"
                     + " server."
             }
             if waitingShare > 0.2 {
-                return "The tester waited for a processor \(Int(waitingShare * 100)) % of the time: other programs disturb"
+                return
+                    "The tester waited for a processor \(Int(waitingShare * 100)) % of the time: other programs disturb"
                     + " the measurement."
             }
             if let late = lateness.p99, late > 20_000 {
-                return "The tester sent its packets up to \(late / 1000) ms late: the load was less even than asked for."
+                return
+                    "The tester sent its packets up to \(late / 1000) ms late: the load was less even than asked for."
             }
             return nil
         }

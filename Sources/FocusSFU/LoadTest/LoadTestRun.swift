@@ -186,7 +186,8 @@ package final class LoadTestRun {
     /// Those that only send join first; the others follow once these are sending.
     private var mayBeginNext: Bool {
         guard peers.count < plan.roles.count, joining.count < plan.joinsAtOnce else { return false }
-        return !plan.roles[peers.count].subscribes || peers.allSatisfy { $0.role.subscribes || $0.hasFailed || $0.isConnected }
+        return !plan.roles[peers.count].subscribes
+            || peers.allSatisfy { $0.role.subscribes || $0.hasFailed || $0.isConnected }
     }
 
     private func beginJoins(at now: MonotonicTime) throws(LoadTestFault) {

@@ -57,6 +57,7 @@ struct OwnUsage: Equatable {
         let schedule = ProcessUsage.contents(of: "/proc/self/schedstat")?.split(whereSeparator: \.isWhitespace) ?? []
         let waiting = schedule.count > 1 ? Double(schedule[1]) ?? 0 : 0
         return Self(
-            processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), waitingSeconds: waiting / 1_000_000_000)
+            processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), waitingSeconds: waiting / 1_000_000_000
+        )
     }
 }

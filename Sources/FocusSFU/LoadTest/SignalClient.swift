@@ -24,6 +24,8 @@ final class SignalClient {
     private var output: [UInt8]
     private var sent = 0
     private var hasFailed = false
+    /// Why the system takes no more bytes; it tells once, and reading then knows no reason any more.
+    private var writeError: Int32 = 0
 
     /// Begins to connect.
     /// - Parameter path: of the request, with its query.
@@ -74,7 +76,9 @@ final class SignalClient {
                     continue
                 } else {
                     ended = count == 0 || errno != EAGAIN
-                    if ended, count < 0 { return fail("the connection failed: \(Self.text(of: errno))", handle) }
+                    if ended, count < 0 || writeError != 0 {
+                        return fail(Self.text(of: writeError != 0 ? writeError : errno), handle)
+                    }
                     break
                 }
             }
@@ -128,7 +132,10 @@ final class SignalClient {
             let count = output[sent...].withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            guard count > 0 else { return }
+            guard count > 0 else {
+                if errno != EAGAIN { writeError = errno }
+                return
+            }
             sent += count
         }
         output.removeAll(keepingCapacity: true)

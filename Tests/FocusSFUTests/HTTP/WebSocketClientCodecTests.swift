@@ -35,7 +35,8 @@ struct WebSocketClientCodecTests {
 
     @Test("the request asks for an upgrade with the key")
     func request() {
-        let request = codec.request(host: "example.org:7880", path: "/rtc?x=1", headers: [("Authorization", "Bearer t")])
+        let request = codec.request(
+            host: "example.org:7880", path: "/rtc?x=1", headers: [("Authorization", "Bearer t")])
         let lines = String(decoding: request, as: UTF8.self).split(separator: "\r\n")
         #expect(lines.first == "GET /rtc?x=1 HTTP/1.1")
         #expect(lines.contains("Host: example.org:7880"))
@@ -90,9 +91,11 @@ struct WebSocketClientCodecTests {
         #expect(throws: fault) { try events(Array(text.utf8)) }
     }
 
-    @Test("frames against the rules end it", arguments: [
-        [0x82, 0x80, 0, 0, 0, 0], [0xC2, 0], [0x83, 0], [0x80, 0], [0x02, 0, 0x82, 0],
-    ] as [[UInt8]])
+    @Test(
+        "frames against the rules end it",
+        arguments: [
+            [0x82, 0x80, 0, 0, 0, 0], [0xC2, 0], [0x83, 0], [0x80, 0], [0x02, 0, 0x82, 0],
+        ] as [[UInt8]])
     mutating func malformed(_ bytes: [UInt8]) throws {
         #expect(try events(Array(Self.opening.utf8)) == [.opened])
         #expect(throws: WebSocketClientCodec.Fault.malformedFrame) { try events(bytes) }

@@ -28,7 +28,9 @@ struct ICEControllingAgentTests {
         return found
     }
 
-    private mutating func receive(_ bytes: [UInt8], from address: NetworkAddress = server, at time: UInt64) -> Disposition {
+    private mutating func receive(_ bytes: [UInt8], from address: NetworkAddress = server, at time: UInt64)
+        -> Disposition
+    {
         bytes.withUnsafeBytes { agent.receive($0, from: address, at: Self.time(time)) }
     }
 

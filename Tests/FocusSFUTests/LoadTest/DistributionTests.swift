@@ -17,7 +17,8 @@ struct DistributionTests {
 
     @Test("nearest rank, whatever the order of the samples")
     func nearestRank() {
-        #expect(Self.distribution([40, 15, 50, 20, 35]).percentiles([0.05, 0.3, 0.4, 0.5, 1]) == [15, 20, 20, 35, 50])
+        #expect(
+            Self.distribution([40, 15, 50, 20, 35]).percentiles([0.05, 0.3, 0.4, 0.5, 1]) == [15, 20, 20, 35, 50])
         #expect(Self.distribution((1...1_000).reversed()).percentiles([0.5, 0.95, 0.99]) == [500, 950, 990])
         #expect(Self.distribution([7]).percentiles([0, 0.5, 0.99]) == [7, 7, 7])
     }

@@ -11,7 +11,8 @@ import Testing
 struct PacketScheduleTests {
     private static let second: UInt64 = 1_000_000_000
 
-    @Test("frames cover the packets without gap, and a second holds what it should", arguments: [1, 29, 30, 227, 1_000])
+    @Test(
+        "frames cover the packets without gap, and a second holds what it should", arguments: [1, 29, 30, 227, 1_000])
     func frames(rate: Int) {
         let schedule = PacketSchedule.video(packetsPerSecond: rate, pacing: .burst)
         var lengths: [UInt64: Int] = [:]

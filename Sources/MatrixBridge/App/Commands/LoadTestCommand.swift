@@ -76,7 +76,8 @@ struct LoadTestCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Bytes of a video payload.", valueName: "n"))
     var videoSize = 1_100
 
-    @Option(help: ArgumentHelp("steady: video packets evenly; burst: 30 frames a second, each at once.", valueName: "kind"))
+    @Option(
+        help: ArgumentHelp("steady: video packets evenly; burst: 30 frames a second, each at once.", valueName: "kind"))
     var pacing = PacketSchedule.Pacing.steady
 
     @Option(help: ArgumentHelp("Seconds to measure once all are in.", valueName: "seconds"))
@@ -95,7 +96,8 @@ struct LoadTestCommand: ParsableCommand {
 
     @Option(
         name: .customLong("json"),
-        help: ArgumentHelp("Write the figures as JSON; - is standard output, and the table goes elsewhere.", valueName: "file"))
+        help: ArgumentHelp(
+            "Write the figures as JSON; - is standard output, and the table goes elsewhere.", valueName: "file"))
     var jsonFile: String?
 
     func validate() throws {
@@ -108,7 +110,8 @@ struct LoadTestCommand: ParsableCommand {
             !isMeeting || publishers == nil && subscribers == nil,
             "--publishers and --subscribers have no place in a meeting (--mesh, --audio-only)")
         try check(talkers == nil || isMeeting, "--talkers needs --mesh or --audio-only")
-        try check((talkers ?? 0) >= 0 && (talkers ?? 0) <= (mesh ?? audioOnly ?? .max), "--talkers must be part of them")
+        try check(
+            (talkers ?? 0) >= 0 && (talkers ?? 0) <= (mesh ?? audioOnly ?? .max), "--talkers must be part of them")
         let limits = 0...20_000
         for (name, count) in [
             ("--publishers", publishers), ("--subscribers", subscribers), ("--mesh", mesh), ("--audio-only", audioOnly),
@@ -231,7 +234,8 @@ struct LoadTestCommand: ParsableCommand {
                 fix: "the process id of the server")
         case .system(let reason):
             Termination(
-                .failure, cause: reason, source: "this machine", fix: "fewer participants, or higher limits (ulimit -n)")
+                .failure, cause: reason, source: "this machine", fix: "fewer participants, or higher limits (ulimit -n)"
+            )
         }
     }
 

@@ -11,12 +11,16 @@ enum LoadTestTable {
     static func text(of report: LoadTestReport) -> String {
         var rows = [
             ("participants", participants(report)),
-            ("tracks", "\(report.publishedTracks) published, \(grouped(report.subscribedTracks)) subscribed" + missing(report)),
+            (
+                "tracks",
+                "\(report.publishedTracks) published, \(grouped(report.subscribedTracks)) subscribed" + missing(report)
+            ),
             ("measured", decimal(report.seconds, 1) + " s, \(report.pacing)"),
             ("sent", grouped(report.sent) + " packets"),
             (
                 "received",
-                grouped(report.received) + " packets, " + decimal(report.receivedBitsPerSecond / 1_000_000, 1) + " Mbit/s"
+                grouped(report.received) + " packets, " + decimal(report.receivedBitsPerSecond / 1_000_000, 1)
+                    + " Mbit/s"
             ),
             ("lost", grouped(report.lost) + " of " + grouped(report.expected) + " (" + loss(report) + ")"),
             ("duplicates", grouped(report.duplicates)),
@@ -43,12 +47,15 @@ enum LoadTestTable {
         lines += report.failures.map { "failed: \($0)" }
         lines.append(
             report.tester.bottleneck
-                ?? "The tester kept up: it had \(percent(max(0, 1 - report.tester.processorShare))) of its core to spare.")
+                ?? "The tester kept up: it had \(percent(max(0, 1 - report.tester.processorShare))) of its core to spare."
+        )
         return lines.joined(separator: "\n")
     }
 
     private static func rows(of server: LoadTestReport.Server) -> [(String, String)] {
-        var rows = [("server", percent(server.processorShare) + " of a core, " + decimal(server.processorSeconds, 2) + " s")]
+        var rows = [
+            ("server", percent(server.processorShare) + " of a core, " + decimal(server.processorSeconds, 2) + " s")
+        ]
         if let rate = server.packetsPerProcessorSecond {
             rows.append(("", grouped(Int(rate)) + " packets per CPU-second"))
         }
