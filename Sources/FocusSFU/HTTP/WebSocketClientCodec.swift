@@ -5,8 +5,8 @@
 
 /// The client's end of a WebSocket, RFC 6455 §4.1 and §5: bytes of the server in, events out. Sans-IO.
 ///
-/// Send ``request(host:path:headers:)``, give it what the server writes and drain ``nextEvent()`` after each read. After
-/// an error nothing more comes.
+/// Send ``request(host:path:headers:)``, give it what the server writes and drain ``nextEvent()`` after each read.
+/// After an error nothing more comes.
 package struct WebSocketClientCodec: Sendable {
     package enum Event: Equatable, Sendable {
         case opened

@@ -7,8 +7,8 @@
 ///
 ///     candidates ── checks ──▶ one answers ── check with USE-CANDIDATE ──▶ answered: selected ── consent every 2.5 s
 ///
-/// Nomination is the regular one (RFC 8445 §8.1.1): the candidate that answers first is the one. Requests of a peer that
-/// is a full agent, too, are answered. There is no restart and no other path after the first.
+/// Nomination is the regular one (RFC 8445 §8.1.1): the candidate that answers first is the one. Requests of a peer
+/// that is a full agent, too, are answered. There is no restart and no other path after the first.
 package struct ICEControllingAgent: Sendable {
     package static let checkIntervalMilliseconds: UInt64 = 50
     /// RFC 7675 §5.1 asks for 5 s less a fifth at most; browsers take half of that.

@@ -8,8 +8,8 @@ import Glibc
 /// A track that a load test publishes: packets with the look of Opus or VP8 and filler inside.
 ///
 /// The last bytes of each payload name the track and the packet, so that whoever decrypts one knows when it was sent.
-/// Each packet is encrypted when it leaves: a table of packets encrypted beforehand would have to be as long as the whole
-/// test, since servers take a repeated sequence number for a replay, and publishers are few.
+/// Each packet is encrypted when it leaves: a table of packets encrypted beforehand would have to be as long as the
+/// whole test, since servers take a repeated sequence number for a replay, and publishers are few.
 final class GeneratedTrack {
     /// Bytes of ``Mark`` at the end of a payload.
     static let markLength = 12
@@ -154,7 +154,7 @@ final class GeneratedTrack {
         memory.storeBytes(of: timestamp.bigEndian, toByteOffset: 4, as: UInt32.self)
         memory.storeBytes(of: ssrc.bigEndian, toByteOffset: 8, as: UInt32.self)
         guard !isVideo else { return 12 }
-        // One element in the one-byte form (RFC 8285): voice at -20 dBov (RFC 6464), so that everybody counts as talking.
+        // One element in the one-byte form (RFC 8285): voice at -20 dBov (RFC 6464), so that all count as talking.
         let level: UInt32 = 0xBEDE_0001
         memory.storeBytes(of: level.bigEndian, toByteOffset: 12, as: UInt32.self)
         let element = UInt32(ClientDescription.audioLevelID) << 28 | UInt32(0x80 | 20) << 16
@@ -170,8 +170,8 @@ final class GeneratedTrack {
         memory.storeBytes(of: UInt32(truncatingIfNeeded: packet).bigEndian, toByteOffset: mark + 8, as: UInt32.self)
     }
 
-    /// The payload descriptor with a picture ID of 15 bits, and in a frame's first packet what a key frame or another one
-    /// begins with (RFC 7741 §4.2 and §4.3).
+    /// The payload descriptor with a picture ID of 15 bits, and in a frame's first packet what a key frame or another
+    /// one begins with (RFC 7741 §4.2 and §4.3).
     private func writeVP8(at start: Int) {
         let frame = schedule.frame(of: packet)
         let startsFrame = schedule.startsFrame(packet)

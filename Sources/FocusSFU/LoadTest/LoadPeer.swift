@@ -28,13 +28,14 @@ final class LoadPeer {
 
     private(set) var streams = StreamTable()
     private var samples: [SRTPReceiveStreamState] = []
-    private var packets: UInt64 = 0
+    /// Packets of announced streams, each once.
+    private(set) var packets: UInt64 = 0
     private(set) var bytes: UInt64 = 0
     private(set) var sampled: UInt64 = 0
     /// Sampled packets that did not decrypt, or were not ours inside.
     private(set) var falseSamples: UInt64 = 0
     /// Packets of streams that no answer announced: retransmissions and probes.
-    private(set) var others: UInt64 = 0
+    private(set) var unannounced: UInt64 = 0
 
     /// Begins to join.
     init(
@@ -195,7 +196,7 @@ final class LoadPeer {
     private func count(_ packet: UnsafeMutableRawBufferPointer) -> GeneratedTrack.Mark? {
         let ssrc = UInt32(bigEndian: packet.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
         guard let position = streams.position(of: ssrc) else {
-            others += 1
+            unannounced += 1
             return nil
         }
         let sequence = UInt16(bigEndian: packet.loadUnaligned(fromByteOffset: 2, as: UInt16.self))

@@ -5,13 +5,15 @@
 
 /// The counters at both ends of the measured window.
 ///
-/// Nothing is under way at its beginning, and what is at its end is waited for, so what was received of what was sent is
-/// exact, also for a server that leaves packets out and renumbers the rest.
+/// Nothing is under way at its beginning, and what is at its end is waited for, so what was received of what was sent
+/// is exact, also for a server that leaves packets out and renumbers the rest.
 struct LoadTestMeasurement {
     var serverBefore: ProcessUsage?
     var serverBeforeSubscribers: ProcessUsage?
     private var serverAtStart: ProcessUsage?
     private var serverAtEnd: ProcessUsage?
+    /// When the last packet had arrived.
+    private var serverWhenDrained: ProcessUsage?
     private var ownAtStart = OwnUsage(processorSeconds: 0, waitingSeconds: 0)
     private var ownAtEnd = OwnUsage(processorSeconds: 0, waitingSeconds: 0)
     private var start: MonotonicTime?
@@ -26,18 +28,22 @@ struct LoadTestMeasurement {
         serverAtStart = server
         ownAtStart = OwnUsage.now()
         sentAtStart = run.tracks.map(\.sent)
-        receivedAtStart = run.peers.map(Self.received)
+        receivedAtStart = run.peers.map(\.packets)
         duplicatesAtStart = run.peers.reduce(0) { $0 + Self.duplicates($1) }
         bytesAtStart = run.peers.reduce(0) { $0 + $1.bytes }
     }
 
-    mutating func end(of run: LoadTestRun, server: ProcessUsage?, at now: MonotonicTime) {
+    mutating func end(server: ProcessUsage?, at now: MonotonicTime) {
         serverAtEnd = server
+        serverWhenDrained = server
         ownAtEnd = OwnUsage.now()
         nanoseconds = start.map { now.nanoseconds(since: $0) } ?? 0
     }
 
-    private static func received(_ peer: LoadPeer) -> UInt64 { peer.streams.tallies.reduce(0) { $0 + $1.received } }
+    mutating func drained(server: ProcessUsage?) {
+        serverWhenDrained = server
+    }
+
     private static func duplicates(_ peer: LoadPeer) -> UInt64 { peer.streams.tallies.reduce(0) { $0 + $1.duplicates } }
 
     /// Packets sent and received since the window began.
@@ -45,7 +51,7 @@ struct LoadTestMeasurement {
         guard start != nil else { return (0, 0) }
         return (
             zip(run.tracks, sentAtStart).reduce(0) { $0 + $1.0.sent - $1.1 },
-            zip(run.peers, receivedAtStart).reduce(0) { $0 + Self.received($1.0) - $1.1 }
+            zip(run.peers, receivedAtStart).reduce(0) { $0 + $1.0.packets - $1.1 }
         )
     }
 
@@ -63,7 +69,7 @@ struct LoadTestMeasurement {
     /// What the subscribers that stayed received in the window.
     func received(of run: LoadTestRun) -> UInt64 {
         zip(run.peers, receivedAtStart).reduce(0) { sum, pair in
-            pair.0.hasFailed ? sum : sum + Self.received(pair.0) - pair.1
+            pair.0.hasFailed ? sum : sum + pair.0.packets - pair.1
         }
     }
 
@@ -78,10 +84,14 @@ struct LoadTestMeasurement {
     var seconds: Double { Double(nanoseconds) / 1_000_000_000 }
 
     func server(forwarding received: UInt64, subscribers: Int) -> LoadTestReport.Server? {
-        guard let serverAtStart, let serverAtEnd, seconds > 0 else { return nil }
-        let used = serverAtEnd.processorSeconds - serverAtStart.processorSeconds
+        guard let serverAtStart, let serverAtEnd, let serverWhenDrained, seconds > 0 else { return nil }
+        // All that the window's packets took, and the load while they were sent.
+        let used = serverWhenDrained.processorSeconds - serverAtStart.processorSeconds
+        let share = (serverAtEnd.processorSeconds - serverAtStart.processorSeconds) / seconds
+        let waited = (serverAtEnd.waitingSeconds - serverAtStart.waitingSeconds) / seconds
         var server = LoadTestReport.Server(
-            processorSeconds: used, processorShare: used / seconds, residentBytes: serverAtEnd.residentBytes)
+            processorSeconds: used, processorShare: share, waitingShare: max(0, waited),
+            residentBytes: serverAtEnd.residentBytes)
         if used > 0 { server.packetsPerProcessorSecond = Double(received) / used }
         if let before = serverBeforeSubscribers, subscribers > 0 {
             let growth = Int64(clamping: serverAtEnd.residentBytes) - Int64(clamping: before.residentBytes)
@@ -93,13 +103,11 @@ struct LoadTestMeasurement {
     func tester(of run: LoadTestRun) -> LoadTestReport.Tester {
         let used = ownAtEnd.processorSeconds - ownAtStart.processorSeconds
         let waited = ownAtEnd.waitingSeconds - ownAtStart.waitingSeconds
-        var tester = LoadTestReport.Tester(
+        return LoadTestReport.Tester(
             processorSeconds: used, processorShare: seconds > 0 ? used / seconds : 0,
             waitingShare: seconds > 0 ? waited / seconds : 0,
             overflow: run.peers.reduce(0) { $0 + $1.connection.overflow },
             unsent: run.tracks.reduce(0) { $0 + $1.lost }, lateness: .init(run.lateness))
-        tester.bottleneck = tester.limitation
-        return tester
     }
 }
 
@@ -128,10 +136,13 @@ extension LoadTestReport {
             sequenceGaps: subscribers.reduce(0) { $0 + $1.streams.tallies.reduce(0) { $0 + $1.gaps } },
             receivedBitsPerSecond: measurement.seconds > 0
                 ? Double(measurement.bytes(of: run)) * 8 / measurement.seconds : 0,
+            unannounced: subscribers.reduce(0) { $0 + $1.unannounced },
+            refused: run.peers.reduce(0) { $0 + $1.connection.refused },
             sampled: subscribers.reduce(0) { $0 + $1.sampled },
             falsified: subscribers.reduce(0) { $0 + $1.falseSamples },
             joinTime: Times(run.joinTime), latency: Times(run.latency),
             server: measurement.server(forwarding: received, subscribers: subscribers.count),
             tester: measurement.tester(of: run))
+        bottleneck = disturbance
     }
 }

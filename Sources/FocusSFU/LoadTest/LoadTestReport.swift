@@ -26,6 +26,8 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
         package var processorSeconds: Double
         /// 1 is one core.
         package var processorShare: Double
+        /// Time in which its threads were ready and no processor was free, all of them together; 1 is the whole window.
+        package var waitingShare: Double
         package var packetsPerProcessorSecond: Double?
         package var residentBytes: UInt64
         /// What it grew by with the subscribers (in a meeting: the participants), divided by their number.
@@ -43,33 +45,6 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
         package var unsent: UInt64
         /// How late packets left.
         package var lateness: Times
-
-        /// What makes the figures say more of the tester than of the server; nil when nothing does.
-        package var bottleneck: String?
-
-        /// A sentence for the gravest of the reasons that the other figures give.
-        var limitation: String? {
-            if overflow > 0 {
-                return
-                    "\(overflow) datagrams found no room in the tester's own sockets: raise net.core.rmem_max, or give"
-                    + " the tester a processor of its own. The loss is not the server's alone."
-            }
-            if processorShare > 0.85 {
-                return
-                    "The tester was busy for \(Int(processorShare * 100)) % of a core: it was the bottleneck, not the"
-                    + " server."
-            }
-            if waitingShare > 0.2 {
-                return
-                    "The tester waited for a processor \(Int(waitingShare * 100)) % of the time: other programs disturb"
-                    + " the measurement."
-            }
-            if let late = lateness.p99, late > 20_000 {
-                return
-                    "The tester sent its packets up to \(late / 1000) ms late: the load was less even than asked for."
-            }
-            return nil
-        }
     }
 
     package var pacing: String
@@ -95,6 +70,10 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
     /// Sequence numbers that never came, of the whole test; the server's own omissions leave none.
     package var sequenceGaps: UInt64
     package var receivedBitsPerSecond: Double
+    /// Packets of streams that no description announced: retransmissions and probes.
+    package var unannounced: UInt64
+    /// Datagrams of no use: not STUN, DTLS, RTP or RTCP, or not authentic.
+    package var refused: UInt64
     package var sampled: UInt64
     /// Packets that did not decrypt, or were not what had been sent.
     package var falsified: UInt64
@@ -104,6 +83,36 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
     package var latency: Times
     package var server: Server?
     package var tester: Tester
+    /// What makes the figures say less of the server than they seem to; nil when nothing does.
+    package var bottleneck: String?
+
+    /// A sentence for the gravest of the disturbances that the other figures show.
+    var disturbance: String? {
+        func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
+        if tester.overflow > 0 {
+            return
+                "\(tester.overflow) datagrams found no room in the tester's own sockets, so the loss is not the"
+                + " server's alone: raise net.core.rmem_max, or give the tester a processor of its own."
+        }
+        if tester.processorShare > 0.85 {
+            return "The tester was busy for \(percent(tester.processorShare)) of a core: it was the bottleneck, not the"
+                + " server."
+        }
+        if tester.waitingShare > 0.2 {
+            return
+                "The tester waited for a processor \(percent(tester.waitingShare)) of the time: other programs disturb"
+                + " the measurement."
+        }
+        if let server, server.waitingShare > 0.2 {
+            return
+                "The server waited for a processor \(percent(server.waitingShare)) of the time: other programs, or its"
+                + " own threads on too few processors, disturb the measurement."
+        }
+        if let late = tester.lateness.p99, late > 20_000 {
+            return "The tester sent its packets up to \(late / 1000) ms late: the load was less even than asked for."
+        }
+        return nil
+    }
 }
 
 /// How a load test goes on, for people who watch.

@@ -22,8 +22,10 @@ package final class LoadTestRun {
     private static let progressInterval: UInt64 = 500_000_000
     private static let joinLimitMilliseconds: UInt64 = 30_000
     private static let settleLimitMilliseconds: UInt64 = 15_000
-    /// Without traffic before and after the measured window, so that counts are exact.
+    /// Nothing arrives for so long before and after the measured window, so that counts are exact.
     private static let quietMilliseconds: UInt64 = 500
+    /// A server that has not delivered by then what it was sent is not waited for any longer.
+    private static let quietLimitMilliseconds: UInt64 = 20_000
 
     private enum Phase: Equatable {
         case joining
@@ -48,7 +50,7 @@ package final class LoadTestRun {
     private var phase = Phase.joining
     private var joining: [LoadPeer] = []
     private var settled: [LoadPeer] = []
-    /// Those whose sockets are read in turn. Who only sends hears little, and must hear at once when a key frame is wanted.
+    /// Those whose sockets are read in turn. Who only sends hears little, and must hear of a wanted key frame at once.
     private var readers: [LoadPeer] = []
     private var isSending = true
     private var nextJoinAt = MonotonicTime.zero
@@ -59,6 +61,8 @@ package final class LoadTestRun {
     private(set) var latency = Distribution()
     private(set) var lateness = Distribution()
     private(set) var measurement = LoadTestMeasurement()
+    /// What all had received when that last changed, and when it did.
+    private var lastArrival = (count: UInt64(0), at: MonotonicTime.zero)
     private var progressMeter: (at: MonotonicTime, own: OwnUsage, server: ProcessUsage?)
 
     /// Looks up the server's name and makes what all participants share.
@@ -294,24 +298,38 @@ package final class LoadTestRun {
             }
         case .settling(let since):
             if missingTracks == 0 || now.milliseconds(since: since) > Self.settleLimitMilliseconds {
-                for track in tracks { track.pause() }
-                isSending = false
+                stopSending()
                 phase = .pausing(since: now)
             }
         case .pausing(let since):
-            if now.milliseconds(since: since) > Self.quietMilliseconds { try beginMeasuring(at: now) }
+            if try isQuiet(since: since, at: now) { try beginMeasuring(at: now) }
         case .measuring(let since):
             if now.milliseconds(since: since) >= UInt64(plan.durationSeconds) * 1_000 {
-                for track in tracks { track.pause() }
-                isSending = false
-                measurement.end(of: self, server: try serverUsage(), at: now)
+                stopSending()
+                measurement.end(server: try serverUsage(), at: now)
                 phase = .draining(since: now)
             }
         case .draining(let since):
-            if now.milliseconds(since: since) > Self.quietMilliseconds { phase = .done }
+            if try isQuiet(since: since, at: now) { phase = .done }
         case .done: break
         }
         report(at: now)
+    }
+
+    private func stopSending() {
+        for track in tracks { track.pause() }
+        isSending = false
+    }
+
+    /// Whether all that was sent has arrived or never will. Only the time in which something still came counts as work.
+    private func isQuiet(since start: MonotonicTime, at now: MonotonicTime) throws(LoadTestFault) -> Bool {
+        let count = peers.reduce(0) { $0 + $1.packets }
+        if count != lastArrival.count {
+            lastArrival = (count, now)
+            if case .draining = phase { measurement.drained(server: try serverUsage()) }
+        }
+        return now.milliseconds(since: max(start, lastArrival.at)) > Self.quietMilliseconds
+            || now.milliseconds(since: start) > Self.quietLimitMilliseconds
     }
 
     private func beginMeasuring(at now: MonotonicTime) throws(LoadTestFault) {

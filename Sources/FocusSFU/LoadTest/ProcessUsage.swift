@@ -9,6 +9,8 @@ import Glibc
 package struct ProcessUsage: Equatable, Sendable {
     /// User and system time of all its threads.
     package var processorSeconds: Double
+    /// Time in which its threads could have run and no processor was free, summed over those that live.
+    package var waitingSeconds = 0.0
     package var residentBytes: UInt64
 
     /// Nil when there is no such process, or it is another user's and hidden.
@@ -19,6 +21,27 @@ package struct ProcessUsage: Equatable, Sendable {
         self.init(
             stat: stat, statm: statm, ticksPerSecond: Double(sysconf(Int32(_SC_CLK_TCK))),
             pageBytes: UInt64(sysconf(Int32(_SC_PAGESIZE))))
+        waitingSeconds = Self.waitingSeconds(of: process)
+    }
+
+    private static func waitingSeconds(of process: Int32) -> Double {
+        guard let directory = opendir("/proc/\(process)/task") else { return 0 }
+        defer { closedir(directory) }
+        var sum = 0.0
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard Int32(name) != nil else { continue }
+            sum += waitingSeconds(inFile: "/proc/\(process)/task/\(name)/schedstat")
+        }
+        return sum
+    }
+
+    /// The second number of a schedstat file: nanoseconds on a run queue.
+    fileprivate static func waitingSeconds(inFile path: String) -> Double {
+        let fields = contents(of: path)?.split(whereSeparator: \.isWhitespace) ?? []
+        return fields.count > 1 ? (Double(fields[1]) ?? 0) / 1_000_000_000 : 0
     }
 
     /// Reads the two files, proc(5).
@@ -34,7 +57,7 @@ package struct ProcessUsage: Equatable, Sendable {
         residentBytes = resident * pageBytes
     }
 
-    fileprivate static func contents(of path: String) -> String? {
+    private static func contents(of path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -54,10 +77,8 @@ struct OwnUsage: Equatable {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
-        let schedule = ProcessUsage.contents(of: "/proc/self/schedstat")?.split(whereSeparator: \.isWhitespace) ?? []
-        let waiting = schedule.count > 1 ? Double(schedule[1]) ?? 0 : 0
         return Self(
-            processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), waitingSeconds: waiting / 1_000_000_000
-        )
+            processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+            waitingSeconds: ProcessUsage.waitingSeconds(inFile: "/proc/self/schedstat"))
     }
 }

@@ -8,8 +8,8 @@ import SwiftProtobuf
 
 /// A participant's signal socket: connects, upgrades and then carries protobuf messages, never waiting.
 ///
-/// Not on NIO: everything of a load test runs on one thread, so that what the tester costs is one number, and hundreds of
-/// joins at once need no hop between threads.
+/// Not on NIO: everything of a load test runs on one thread, so that what the tester costs is one number, and hundreds
+/// of joins at once need no hop between threads.
 final class SignalClient {
     enum Event {
         case opened

@@ -47,7 +47,9 @@ package struct SignalURL: Equatable, Sendable {
             name = authority[..<colon]
             digits = authority[authority.index(after: colon)...]
         }
-        guard !name.isEmpty, !name.contains("["), let port = digits.isEmpty ? 80 : UInt16(digits), port > 0 else { throw .malformed }
+        guard !name.isEmpty, !name.contains("["), let port = digits.isEmpty ? 80 : UInt16(digits), port > 0 else {
+            throw .malformed
+        }
         host = String(name)
         self.port = port
     }

@@ -17,7 +17,8 @@ struct GeneratedTrackTests {
             pacing: .steady)
     }
 
-    @Test("video looks like VP8: a key frame first, then others, each frame with its picture and its last packet marked")
+    @Test(
+        "video looks like VP8: a key frame first, then others, each frame with its picture and its last packet marked")
     func video() throws {
         let track = Self.track(isVideo: true)
         var keyFrames: [Int] = []

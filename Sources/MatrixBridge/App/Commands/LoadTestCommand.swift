@@ -14,8 +14,8 @@ struct LoadTestCommand: ParsableCommand {
         abstract: "Join many participants to a LiveKit-compatible server and measure what it forwards.",
         discussion: """
             Media is generated: Opus and VP8 in shape, filler inside. Loss, duplicates, join time and latency are \
-            measured at the subscribers; with --server-pid, the server's processor time and memory, too. Give server and \
-            tester a processor each (taskset -c 0, taskset -c 1), and use release builds.
+            measured at the subscribers; with --server-pid, the server's processor time and memory, too. Give server \
+            and tester a processor each (taskset -c 0, taskset -c 1), and use release builds.
 
             The key is that of `serve --dev` unless --api-key and --api-secret, or LIVEKIT_API_KEY and \
             LIVEKIT_API_SECRET, say another; only the latter hide the secret from other users of the machine.

@@ -46,8 +46,8 @@ enum LoadTestTable {
         var lines = rows.map { name, value in name.padding(toLength: width + 2, withPad: " ", startingAt: 0) + value }
         lines += report.failures.map { "failed: \($0)" }
         lines.append(
-            report.tester.bottleneck
-                ?? "The tester kept up: it had \(percent(max(0, 1 - report.tester.processorShare))) of its core to spare."
+            report.bottleneck
+                ?? "The tester kept up: \(percent(max(0, 1 - report.tester.processorShare))) of its core were free."
         )
         return lines.joined(separator: "\n")
     }
