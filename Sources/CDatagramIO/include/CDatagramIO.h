@@ -14,6 +14,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "CDatagramIO_sink.h"
+
 /// Names the calling thread, 15 characters at most, for debuggers and `top`.
 void CDatagramIO_name_thread(const char *name);
 
