@@ -1,0 +1,285 @@
+# This source file is part of Callbridge, calls for Matrix homeservers.
+# Copyright 2026 the Callbridge authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+
+"""The test-call page in real Chromium, with a real coturn: does it say what is the matter?"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from TestBed.callbridge import Callbridge
+from TestBed.matrix import http
+from TestBed.places import free_tcp_port
+from TestBed.relay_server import RelayServer
+from TestBed.reverse_proxy import ReverseProxy
+from TestBed.split_network import SplitNetwork
+from TestBed.test_call_page import TestCallPage
+
+from conftest import log_directory
+
+SECRET = "relay-4Qm9rT7xV2bN8kLp3ZsWc6YhJd5FgA1e"
+#: What the page promises, from the press of the button to the verdict; 5 s more for a machine that has other work.
+PROMISE = 20
+SLACK = 5
+
+
+@pytest.fixture
+def directory(request: pytest.FixtureRequest) -> Path:
+    return log_directory(request.module.__name__, request.node.name)
+
+
+@pytest.fixture
+def relay(directory: Path) -> Iterator[RelayServer]:
+    server = RelayServer(directory / "coturn", SECRET)
+    server.start()
+    yield server
+    server.stop()
+
+
+Serve = Callable[..., Callbridge]
+
+
+@pytest.fixture
+def serve(directory: Path) -> Iterator[Serve]:
+    """Starts Callbridge with these TURN servers."""
+    started: list[Callbridge] = []
+
+    def start(turn_servers: list[dict], rtc: dict | None = None, **options: object) -> Callbridge:
+        server = Callbridge(
+            directory / "callbridge", settings={"rtc": {"turn_servers": turn_servers, **(rtc or {})}}, **options)
+        started.append(server)
+        server.start()
+        return server
+    yield start
+    for server in started:
+        server.stop()
+
+
+def link(server: Callbridge, *options: str) -> str:
+    """What an administrator sends to somebody."""
+    return server.command(
+        "test-link", "--config", str(server.configuration_file), "--url", server.url, *options).strip()
+
+
+def run(server: Callbridge, **page_options: object) -> dict:
+    with TestCallPage(**page_options) as page:
+        page.open(link(server))
+        verdict = page.test()
+        print(verdict)
+        assert verdict["report"]["seconds"] <= PROMISE + SLACK
+        # Nothing of ours may break the page's own Content-Security-Policy, and no script may fail.
+        assert not [line for line in page.complaints if "Content Security" in line or line.startswith("pageerror")]
+        return verdict
+
+
+def test_all_is_fine(serve: Serve, relay: RelayServer) -> None:
+    verdict = run(serve(relay.entries("udp", "tcp")))
+    assert (verdict["level"], verdict["code"], verdict["others"]) == ("ok", "all-fine", []), verdict
+    assert "Calls work from here" in verdict["title"]
+    report = verdict["report"]
+    assert [(one["transport"], one["result"]) for one in report["turn"]] == [("udp", "ok"), ("tcp", "ok")]
+    assert report["route"]["sending"]["kind"] == "direct"
+    assert report["relayConnects"]["kind"] == "relay"
+    assert report["echo"]["sound"]["level"] > 0.01 and report["echo"]["picture"]["frames"] >= 10
+
+
+def test_the_turn_server_is_down(serve: Serve, relay: RelayServer) -> None:
+    server = serve(relay.entries("udp", "tcp"))
+    relay.stop()
+    verdict = run(server)
+    assert (verdict["level"], verdict["code"]) == ("warn", "turn-down"), verdict
+    assert f"turn:127.0.0.1:{relay.port}" in verdict["text"]
+    assert verdict["report"]["route"]["sending"]["kind"] == "direct"
+
+
+def test_the_secret_is_wrong(serve: Serve, relay: RelayServer) -> None:
+    verdict = run(serve(relay.entries("udp", "tcp", secret=SECRET + "x")))
+    assert (verdict["level"], verdict["code"]) == ("warn", "turn-refused"), verdict
+    assert "401" in verdict["text"] and "static-auth-secret" in verdict["text"]
+
+
+def test_the_microphone_is_not_allowed(serve: Serve, relay: RelayServer) -> None:
+    verdict = run(serve(relay.entries("udp")), grants=False)
+    assert (verdict["level"], verdict["code"]) == ("fail", "microphone-denied"), verdict
+    assert "camera-denied" in verdict["others"]
+    # The network is judged all the same, with sound and picture made by the page.
+    assert verdict["report"]["echo"]["sound"]["packets"] > 0
+    assert verdict["report"]["echo"]["picture"]["frames"] > 0
+
+
+def test_no_turn_server_is_worth_a_note_only(serve: Serve) -> None:
+    verdict = run(serve([]))
+    assert (verdict["level"], verdict["code"], verdict["others"]) == ("ok", "all-fine", ["no-turn"]), verdict
+
+
+@pytest.fixture
+def split() -> Iterator[SplitNetwork]:
+    obstacle = SplitNetwork.obstacle()
+    if obstacle:
+        pytest.skip(f"blocked UDP needs a network of its own: {obstacle}")
+    with SplitNetwork() as network:
+        yield network
+
+
+@pytest.mark.parametrize(("protocols", "secret", "level", "code", "words"), [
+    (("udp", "tcp"), SECRET, "warn", "udp-blocked-relayed", "over a relay by TCP"),
+    (("udp",), SECRET, "fail", "udp-blocked", "none is configured for TCP or TLS"),
+    (("tcp",), "stopped", "fail", "udp-blocked", "does not answer either, not even by TCP"),
+    (("tcp",), SECRET + "x", "fail", "udp-blocked-turn-refused", "static-auth-secret"),
+    ((), SECRET, "fail", "udp-blocked", "No TURN server is configured"),
+], ids=["relay-over-tcp", "relay-over-udp-only", "relay-down", "wrong-secret", "no-relay"])
+def test_udp_is_blocked(
+        serve: Serve, split: SplitNetwork, directory: Path, protocols: tuple[str, ...], secret: str, level: str,
+        code: str, words: str) -> None:
+    relay = RelayServer(directory / "coturn", SECRET, host=split.server, launcher=split.launcher)
+    relay.start()
+    try:
+        entries = relay.entries(*protocols, secret=secret) if protocols else []
+        server = serve(entries, host=split.server, launcher=split.launcher)
+        if secret == "stopped":
+            relay.stop()
+        split.block_udp()
+        verdict = run(server, insecure_origin=server.url)
+    finally:
+        relay.stop()
+    assert (verdict["level"], verdict["code"]) == (level, code), verdict
+    assert words in verdict["text"], verdict
+    if level == "warn":
+        assert verdict["report"]["route"]["receiving"]["protocol"] == "tcp"
+    else:
+        assert verdict["report"]["route"] is None
+
+
+def test_links(serve: Serve) -> None:
+    """Without a link, with a damaged one and with an expired one the page says so at once; none of them opens a room."""
+    server = serve([])
+    good = link(server)
+    assert good.startswith(f"{server.url}/test#")
+    token = good.split("#", 1)[1]
+    # An ordinary token is no link, and a link is no ordinary token.
+    for bearer, word in ((None, "missing"), (token[:-4], "invalid"), (server.token("room", "alice"), "invalid")):
+        answer = http("POST", server.url + "/test/run", b"", token=bearer)
+        assert (answer.status, answer.json) == (401, {"error": word})
+    assert http("GET", f"{server.url}/rtc/validate?access_token={token}").status == 401
+    for address, code in ((f"{server.url}/test", "link-missing"), (good[:-4], "link-invalid")):
+        with TestCallPage() as page:
+            page.open(address)
+            verdict = page.verdict()
+            assert (verdict["level"], verdict["code"]) == ("fail", code)
+            assert "callbridge test-link" in verdict["text"]
+            assert page.page.get_by_role("button", name="Start the test").is_disabled()
+
+
+def test_an_unencrypted_page_says_why_it_cannot_test(serve: Serve, split: SplitNetwork) -> None:
+    server = serve([], host=split.server, launcher=split.launcher)
+    with TestCallPage() as page:
+        page.open(link(server))
+        verdict = page.verdict()
+    assert verdict["code"] == "insecure", verdict
+    assert "https://" in verdict["text"]
+
+
+def test_the_page_works_by_keyboard_and_names_everything(serve: Serve) -> None:
+    server = serve([])
+    with TestCallPage(viewport={"width": 360, "height": 740}, reduced_motion="reduce") as page:
+        page.open(link(server))
+        view = page.page
+        for role, name in (("combobox", "Microphone"), ("combobox", "Camera"), ("meter", "Level"),
+                           ("checkbox", "Let me hear what comes back"), ("button", "Start the test")):
+            assert view.get_by_role(role, name=name).count() == 1, (role, name)
+        view.get_by_role("button", name="Start the test").focus()
+        view.keyboard.press("Enter")
+        verdict = page.verdict(60)
+        assert verdict["code"] == "all-fine", verdict
+        # Screen readers are taken to the verdict.
+        assert view.evaluate("() => document.activeElement.id") == "verdict-title"
+        assert view.get_by_role("row").count() >= 6
+        assert view.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "wider than a phone"
+        names = view.locator("#microphone option").all_text_contents()
+        assert len(names) > 1 and all(names), names
+        view.get_by_role("button", name="Turn off camera and microphone").click()
+        assert view.evaluate("() => document.getElementById('preview').srcObject === null")
+
+
+@pytest.mark.skipif(not os.environ.get("CALLBRIDGE_SCREENSHOTS"), reason="CALLBRIDGE_SCREENSHOTS names no folder")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", ["desktop", "phone"])
+def test_screenshots(serve: Serve, relay: RelayServer, scheme: str, width: str) -> None:
+    """Pictures for docs/screenshots; nothing is judged."""
+    server = serve(relay.entries("udp", "tcp", secret=SECRET if scheme == "light" else SECRET + "x"),
+                   rtc={"enable_loopback_candidate": True})
+    size = {"width": 1000, "height": 800} if width == "desktop" else {"width": 390, "height": 844}
+    with TestCallPage(viewport=size, color_scheme=scheme, is_mobile=width == "phone") as page:
+        page.open(link(server))
+        page.test()
+        page.page.wait_for_timeout(300)
+        page.screenshot(Path(os.environ["CALLBRIDGE_SCREENSHOTS"]) / f"test-call-{width}-{scheme}.png")
+
+
+@pytest.mark.parametrize("strips", [True, False], ids=["prefix-taken-away", "prefix-left"])
+def test_behind_nginx_with_a_path(serve: Serve, directory: Path, strips: bool) -> None:
+    """Page, signalling and tokens below a path, whether or not the proxy passes the path on."""
+    port = free_tcp_port()
+    public = f"http://127.0.0.1:{port}/livekit/sfu"
+    # Nobody is at the homeserver's address; the focus is there all the same.
+    server = serve([], homeserver_url=f"http://127.0.0.1:{free_tcp_port()}",
+                   matrix_settings={"livekit_service_url": public, "websocket_url": public.replace("http", "ws", 1)})
+    with ReverseProxy(directory / "nginx", server.port, "/livekit/sfu", strips, port=port):
+        address = server.command("test-link", "--config", str(server.configuration_file)).strip()
+        assert address.startswith(f"{public}/test#")
+        with TestCallPage() as page:
+            # The slash that people add leads back.
+            page.open(address.replace("/test#", "/test/#"))
+            assert page.page.url == address
+            verdict = page.test()
+    assert verdict["code"] == "all-fine", verdict
+
+
+def test_a_proxy_that_passes_no_upgrades_is_named(serve: Serve, directory: Path) -> None:
+    server = serve([])
+    with ReverseProxy(directory / "nginx", server.port, "/sfu", strips=True, passes_upgrades=False) as proxy:
+        with TestCallPage() as page:
+            page.open(server.command(
+                "test-link", "--config", str(server.configuration_file), "--url", proxy.url).strip())
+            verdict = page.test()
+    assert (verdict["level"], verdict["code"]) == ("fail", "websocket-blocked"), verdict
+    assert "Upgrade" in verdict["text"]
+
+
+@pytest.mark.parametrize(("family", "offered"), [("IPv4", "203.0.113.7"), ("IPv6", "2001:db8::7")])
+def test_lan_and_wan_addresses_are_offered_together(serve: Serve, family: str, offered: str) -> None:
+    """A public address that nothing reaches from here, and those of the interfaces: the call finds its way."""
+    verdict = run(serve([], rtc={"node_ip": offered, "advertise_internal_ip": True, "turn_servers": []}))
+    assert verdict["code"] == "all-fine", verdict
+    addresses = [one["address"] for one in verdict["report"]["offered"]]
+    assert addresses[0] == offered and len(addresses) > 1, addresses
+
+
+def test_our_own_coturn_tells_our_address(serve: Serve, split: SplitNetwork, directory: Path) -> None:
+    """rtc.use_external_ip: the focus stands in its own network, coturn outside sees it at that address."""
+    relay = RelayServer(directory / "coturn", SECRET, host=split.client)
+    relay.start()
+    try:
+        server = serve(relay.entries("udp"), rtc={"use_external_ip": True}, host=split.server, launcher=split.launcher)
+        verdict = run(server, insecure_origin=server.url)
+    finally:
+        relay.stop()
+    log = server.process.log_text()
+    assert "A STUN server told our address" in log and split.server in log
+    # It is a private one, which an administrator has to know.
+    assert "The address that the STUN server sees is private" in log
+    assert verdict["report"]["offered"][0]["address"] == split.server, verdict["report"]["offered"]
+
+
+def test_both_families_at_once(serve: Serve, split: SplitNetwork) -> None:
+    """The server offers IPv4 and IPv6 on one port; with IPv4 cut off, the call goes over IPv6."""
+    server = serve([], host=split.server, launcher=split.launcher)
+    split.inside("nft", f"add rule inet test input iifname {split.link} ip protocol udp drop")
+    verdict = run(server, insecure_origin=server.url)
+    assert verdict["code"] == "all-fine", verdict
+    assert verdict["report"]["route"]["sending"]["remote"].startswith(split.server6), verdict["report"]["route"]
+    assert {split.server, split.server6} <= {one["address"] for one in verdict["report"]["offered"]}
