@@ -5,6 +5,8 @@
 
 """The test-call page in real Chromium, with a real coturn: does it say what is the matter?"""
 
+import base64
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from TestBed.matrix import http
 from TestBed.places import free_tcp_port
 from TestBed.relay_server import RelayServer
 from TestBed.reverse_proxy import ReverseProxy
+from TestBed.server_api import hand_made
 from TestBed.split_network import SplitNetwork
 from TestBed.test_call_page import TestCallPage
 
@@ -65,6 +68,11 @@ def link(server: Callbridge, *options: str) -> str:
         "test-link", "--config", str(server.configuration_file), "--url", server.url, *options).strip()
 
 
+def claims_of(token: str) -> dict:
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
 def run(server: Callbridge, **page_options: object) -> dict:
     with TestCallPage(**page_options) as page:
         page.open(link(server))
@@ -111,6 +119,18 @@ def test_the_microphone_is_not_allowed(serve: Serve, relay: RelayServer) -> None
     assert verdict["report"]["echo"]["picture"]["frames"] > 0
 
 
+def test_the_relay_may_not_reach_the_focus(serve: Serve, directory: Path) -> None:
+    """coturn denies loopback, and loopback is all that the focus offers."""
+    relay = RelayServer(directory / "coturn", SECRET, relays_to_loopback=False)
+    relay.start()
+    try:
+        verdict = run(serve(relay.entries("udp"), rtc={"node_ip": "127.0.0.1"}))
+    finally:
+        relay.stop()
+    assert (verdict["level"], verdict["code"]) == ("warn", "relay-cannot-reach"), verdict
+    assert "allowed-peer-ip" in verdict["text"]
+
+
 def test_no_turn_server_is_worth_a_note_only(serve: Serve) -> None:
     verdict = run(serve([]))
     assert (verdict["level"], verdict["code"], verdict["others"]) == ("ok", "all-fine", ["no-turn"]), verdict
@@ -155,7 +175,7 @@ def test_udp_is_blocked(
 
 
 def test_links(serve: Serve) -> None:
-    """Without a link, with a damaged one and with an expired one the page says so at once; none of them opens a room."""
+    """Without a link and with a damaged one the page says so at once, and neither starts anything."""
     server = serve([])
     good = link(server)
     assert good.startswith(f"{server.url}/test#")
@@ -172,6 +192,70 @@ def test_links(serve: Serve) -> None:
             assert (verdict["level"], verdict["code"]) == ("fail", code)
             assert "callbridge test-link" in verdict["text"]
             assert page.page.get_by_role("button", name="Start the test").is_disabled()
+
+
+def test_an_expired_link(serve: Serve) -> None:
+    server = serve([])
+    fresh = claims_of(link(server).split("#", 1)[1])
+    old = hand_made({**fresh, "iat": fresh["iat"] - 1000, "nbf": fresh["nbf"] - 1000, "exp": fresh["exp"] - 1000},
+                    server.api_secret)
+    with TestCallPage() as page:
+        page.open(f"{server.url}/test#{old}")
+        verdict = page.verdict()
+    assert verdict["code"] == "link-expired" and "15 minutes" in verdict["text"], verdict
+
+
+# A test that went well; the cases below change what they are about.
+WELL = {
+    "refusal": None, "signalling": {"ok": True}, "turn": [{"url": "turn:t", "transport": "udp", "result": "ok"}],
+    "offered": [{"address": "203.0.113.7", "port": 7882}], "relayConnects": {"kind": "relay", "protocol": "udp"},
+    "route": {"sending": {"kind": "direct", "protocol": "udp", "rtt": 20}},
+    "echo": {"sound": {"packets": 90, "level": 0.1}, "picture": {"frames": 40}, "lossPercent": 0, "jitter": 1},
+}
+DEVICES = {"microphone": "ok", "camera": "ok", "loudest": 0.1}
+
+
+@pytest.mark.parametrize(("change", "devices", "codes"), [
+    ({}, {}, ["all-fine"]),
+    ({}, {"microphone": "busy"}, ["microphone-busy"]),
+    ({}, {"microphone": "missing", "camera": "missing"}, ["microphone-missing", "camera-missing"]),
+    ({}, {"loudest": 0}, ["microphone-silent"]),
+    ({"echo": {**WELL["echo"], "lossPercent": 12}}, {}, ["poor"]),
+    ({"echo": {**WELL["echo"], "sound": {"packets": 0, "level": 0}}}, {}, ["no-sound-back"]),
+    ({"echo": {**WELL["echo"], "picture": {"frames": 0}}}, {}, ["no-picture-back"]),
+    ({"turn": [{"url": "turn:t", "transport": "udp", "result": "refused", "code": 486}], "relayConnects": None}, {},
+     ["turn-refused"]),
+    ({"turn": [*WELL["turn"], {"url": "turns:t", "transport": "tls", "result": "silent"}]}, {}, ["turn-partly-down"]),
+    ({"route": {"sending": {"kind": "relay", "protocol": "udp", "rtt": 20}}}, {}, ["direct-blocked"]),
+    ({"route": {"sending": {"kind": "relay", "protocol": "tls", "rtt": 20}},
+      "turn": [{"url": "turn:t", "transport": "udp", "result": "silent"},
+               {"url": "turns:t", "transport": "tls", "result": "ok"}]}, {}, ["udp-blocked-relayed"]),
+    ({"route": None, "echo": None, "turn": [], "offered": [{"address": "10.0.0.2", "port": 7882}]}, {},
+     ["private-address"]),
+    ({"route": None, "echo": None}, {}, ["relay-cannot-reach"]),
+    ({"route": None, "echo": None, "turn": []}, {"microphone": "denied"}, ["udp-blocked", "microphone-denied"]),
+    ({"signalling": {"ok": False, "status": 503, "text": "the room is full"}, "route": None}, {},
+     ["signalling-refused"]),
+    ({"signalling": {"ok": False, "status": 0, "text": "no answer in time"}, "route": None}, {},
+     ["signalling-silent"]),
+    ({"refusal": "busy"}, {}, ["busy"]),
+    ({"refusal": "a word of a newer server"}, {}, ["server-unreachable"]),
+])
+def test_verdicts_on_measurements(judge: Callable[[dict], list[dict]], change: dict, devices: dict,
+                                  codes: list[str]) -> None:
+    """What no machine of ours can bring about at will: the page's own judgement of such measurements."""
+    findings = judge({"run": {**WELL, **change}, "devices": {**DEVICES, **devices}, "host": "call.example.org"})
+    assert [one["code"] for one in findings] == codes, findings
+    assert all(one["title"] and one["cause"] and one["next"] for one in findings)
+    assert not any("undefined" in str(one) for one in findings)
+
+
+@pytest.fixture(scope="module")
+def judge(focus: Callbridge) -> Iterator[Callable[[dict], list[dict]]]:
+    with TestCallPage() as page:
+        page.open(f"{focus.url}/test")
+        yield lambda measured: page.page.evaluate(
+            "async measured => (await import(new URL('test/verdict.js', location.href))).judge(measured)", measured)
 
 
 def test_an_unencrypted_page_says_why_it_cannot_test(serve: Serve, split: SplitNetwork) -> None:

@@ -16,7 +16,8 @@ from .processes import ServerProcess
 class RelayServer:
     """One coturn process. `launcher` starts it in another network, where `host` is an address."""
 
-    def __init__(self, directory: Path, secret: str, host: str = "127.0.0.1", launcher: tuple[str, ...] = ()):
+    def __init__(self, directory: Path, secret: str, host: str = "127.0.0.1", launcher: tuple[str, ...] = (),
+                 relays_to_loopback: bool = True):
         program = shutil.which("turnserver") or shutil.which("turnserver", path="/usr/bin:/usr/sbin")
         if program is None:
             raise NotInstalled("coturn", "turnserver")
@@ -27,9 +28,10 @@ class RelayServer:
         self.process = ServerProcess("coturn", [
             *launcher, program, "-n", f"--listening-ip={host}", f"--relay-ip={host}", f"--listening-port={self.port}",
             "--realm=callbridge.test", "--use-auth-secret", f"--static-auth-secret={secret}", "--fingerprint",
-            "--no-cli", "--no-tls", "--no-dtls", "--allow-loopback-peers", "--no-multicast-peers", "--min-port=49160",
+            "--no-cli", "--no-tls", "--no-dtls", "--no-multicast-peers", "--min-port=49160",
             "--max-port=49400", f"--userdb={directory / 'turndb'}", f"--pidfile={directory / 'turnserver.pid'}",
-            "--log-file=stdout", "--simple-log"], directory / "turnserver.log", directory=directory)
+            "--log-file=stdout", "--simple-log", *(["--allow-loopback-peers"] if relays_to_loopback else [])],
+            directory / "turnserver.log", directory=directory)
 
     def start(self) -> None:
         self.process.start()

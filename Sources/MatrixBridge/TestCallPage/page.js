@@ -91,8 +91,10 @@ function showPaths({ paths, turn, relayConnects, route, offered, echo, refusal, 
       `${url}${result === "ok" ? `, ${milliseconds} ms` : ` ${code || ""} ${text}`}`);
   }
   if (turn.length) {
-    row("Relay to the media server", relayConnects ? "ok" : "warn", relayConnects ? "Works" : "No connection",
-      relayConnects ? `by ${relayConnects.protocol.toUpperCase()}, ${relayConnects.rtt} ms there and back` : "");
+    const isTried = turn.some(({ result }) => result === "ok");
+    row("Relay to the media server", relayConnects ? "ok" : isTried ? "warn" : "",
+      relayConnects ? "Works" : isTried ? "No connection" : "Not tried", relayConnects
+        ? `by ${relayConnects.protocol.toUpperCase()}, ${relayConnects.rtt} ms there and back` : "");
   }
   if (route) {
     row("In use", "ok", isDirect ? "Direct" : "Relay",

@@ -52,7 +52,7 @@ export async function tryDirect(servers, milliseconds) {
     ...urls.filter(url => url.startsWith("turn:") && transportOf(url) === "udp").map(asSTUN)])].slice(0, 4);
   const { candidates } = await gather(
     { iceServers: stun.length ? [{ urls: stun }] : [] }, milliseconds,
-    found => found.some(candidate => candidate.type === "srflx"));
+    found => ["host", "srflx"].every(type => found.some(candidate => candidate.type === type)));
   const udp = candidates.filter(candidate => candidate.protocol === "udp");
   return {
     stun,

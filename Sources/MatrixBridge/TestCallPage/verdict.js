@@ -119,9 +119,16 @@ const relayNext =
   "For the administrator: let the TURN server relay to the media server's address (allowed-peer-ip of coturn), and " +
   "open the media port to it.";
 
-const credentialsNext =
-  "For the administrator: the secret in rtc.turn_servers must be the static-auth-secret of the TURN server, and both " +
-  "clocks must be right.";
+/** What a refusal of a TURN server means: RFC 8656 §18.2 and §18.10 about its room, all others about who asks. */
+function refusalOf({ code }) {
+  if (code === 486 || code === 508) {
+    return { fault: "the relay has no room left",
+      next: "For the administrator: raise user-quota, total-quota or the range of relay ports of the TURN server." };
+  }
+  return { fault: "the relay refuses the server's password",
+    next: "For the administrator: the secret in rtc.turn_servers must be the static-auth-secret of the TURN server, " +
+      "and both clocks must be right." };
+}
 
 function judgeNoConnection({ offered, turn, host }) {
   const of = result => turn.filter(one => one.result === result);
@@ -132,10 +139,10 @@ function judgeNoConnection({ offered, turn, host }) {
       "but nothing comes back through it.", relayNext);
   }
   if (of("refused").length) {
-    return fail("udp-blocked-turn-refused",
-      "No connection: UDP does not get through, and the relay refuses the server's password",
+    const { fault, next } = refusalOf(of("refused")[0]);
+    return fail("udp-blocked-turn-refused", `No connection: UDP does not get through, and ${fault}`,
       `Nothing comes back from ${serverPort(offered)}. The TURN server, which should help, answers ` +
-      `${describeRefusal(of("refused")[0])}.`, credentialsNext);
+      `${describeRefusal(of("refused")[0])}.`, next);
   }
   if (offered.length && !isInside(host) && offered.every(({ address }) => isPrivate(address))) {
     return fail("private-address", "The server tells clients an address that cannot be reached",
@@ -152,9 +159,12 @@ function judgeNoConnection({ offered, turn, host }) {
     "closed at the server: “callbridge ports” prints what to open.");
 }
 
-const describeRefusal = ({ code, text }) => code ? `${code}${text ? ` (${text})` : ""}` : text || "with an error";
+const describeRefusal = ({ code, text }) =>
+  [code || "an error", text && `(${text.replace(/\.$/, "")})`].filter(Boolean).join(" ");
 
-function judgeRelays({ turn, relayConnects, route }) {
+/** @param works whether this call works, with or without the relays */
+function judgeRelays({ turn, relayConnects, route }, works) {
+  const title = fault => works ? `Calls work here, but ${fault}` : fault[0].toUpperCase() + fault.slice(1);
   if (!turn.length) {
     return [note("no-turn", "No TURN server is configured",
       "One helps people whose network lets no UDP out, as in some offices and hotels.",
@@ -164,23 +174,24 @@ function judgeRelays({ turn, relayConnects, route }) {
   const findings = [];
   const refused = of("refused"), silent = of("silent");
   if (refused.length) {
-    findings.push(warn("turn-refused", "The relay refuses the server's password",
-      `${urls(refused)} answers ${describeRefusal(refused[0])}. ${unneeded}`, credentialsNext));
+    const { fault, next } = refusalOf(refused[0]);
+    findings.push(warn("turn-refused", title(fault),
+      `The answer of ${urls(refused)} is ${describeRefusal(refused[0])}. ${unneeded}`, next));
   }
   // With UDP blocked here, silence over UDP says nothing about the server.
   const counted = isUDPBlocked(route) ? silent.filter(one => one.transport !== "udp") : silent;
   if (counted.length === turn.length) {
-    findings.push(warn("turn-down", "The TURN server does not answer",
+    findings.push(warn("turn-down", title("the TURN server does not answer"),
       `Nothing from ${urls(counted)}. ${unneeded}`,
       "For the administrator: is it running, is its port open (“callbridge ports”), is its name right?"));
   } else if (counted.length) {
-    findings.push(warn("turn-partly-down", "The TURN server does not answer on every path",
+    findings.push(warn("turn-partly-down", title("the TURN server does not answer on every path"),
       `Nothing from ${urls(counted)}. Others answer.`,
       "For the administrator: open these ports at the TURN server, or take them out of rtc.turn_servers. For TLS, " +
       "check the certificate."));
   }
   if (of("ok").length && !relayConnects) {
-    findings.push(warn("relay-cannot-reach", "The relay cannot reach the media server",
+    findings.push(warn("relay-cannot-reach", title("the relay cannot reach the media server"),
       `The TURN server answers, but no connection came about through it alone. ${unneeded}`, relayNext));
   }
   return findings;
@@ -232,7 +243,9 @@ export function judge({ run, devices, host }) {
   } else if (!run.route) {
     findings.push(judgeNoConnection({ ...run, host }));
   } else {
-    findings.push(...judgeEcho(run), ...judgeRoute(run), ...judgeRelays(run));
+    const echo = judgeEcho(run);
+    const works = echo.every(({ level }) => level !== "fail");
+    findings.push(...echo, ...(works ? judgeRoute(run) : []), ...judgeRelays(run, works));
   }
   findings.push(...judgeDevices(devices));
   const isWell = findings.every(({ level }) => level === "note");
