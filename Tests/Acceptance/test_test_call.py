@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from TestBed.callbridge import Callbridge
+from TestBed.callbridge import Callbridge, run_callbridge
 from TestBed.matrix import http
 from TestBed.places import free_tcp_port
 from TestBed.relay_server import RelayServer
@@ -215,7 +215,8 @@ WELL = {
 DEVICES = {"microphone": "ok", "camera": "ok", "loudest": 0.1}
 
 
-@pytest.mark.parametrize(("change", "devices", "codes"), [
+# What is changed, in the test and with the devices, and what the page finds.
+JUDGEMENTS: list[tuple[dict, dict, list[str]]] = [
     ({}, {}, ["all-fine"]),
     ({}, {"microphone": "busy"}, ["microphone-busy"]),
     ({}, {"microphone": "missing", "camera": "missing"}, ["microphone-missing", "camera-missing"]),
@@ -240,22 +241,20 @@ DEVICES = {"microphone": "ok", "camera": "ok", "loudest": 0.1}
      ["signalling-silent"]),
     ({"refusal": "busy"}, {}, ["busy"]),
     ({"refusal": "a word of a newer server"}, {}, ["server-unreachable"]),
-])
-def test_verdicts_on_measurements(judge: Callable[[dict], list[dict]], change: dict, devices: dict,
-                                  codes: list[str]) -> None:
+]
+
+
+def test_verdicts_on_measurements(focus: Callbridge) -> None:
     """What no machine of ours can bring about at will: the page's own judgement of such measurements."""
-    findings = judge({"run": {**WELL, **change}, "devices": {**DEVICES, **devices}, "host": "call.example.org"})
-    assert [one["code"] for one in findings] == codes, findings
-    assert all(one["title"] and one["cause"] and one["next"] for one in findings)
-    assert not any("undefined" in str(one) for one in findings)
-
-
-@pytest.fixture(scope="module")
-def judge(focus: Callbridge) -> Iterator[Callable[[dict], list[dict]]]:
     with TestCallPage() as page:
         page.open(f"{focus.url}/test")
-        yield lambda measured: page.page.evaluate(
-            "async measured => (await import(new URL('test/verdict.js', location.href))).judge(measured)", measured)
+        for change, devices, codes in JUDGEMENTS:
+            measured = {"run": {**WELL, **change}, "devices": {**DEVICES, **devices}, "host": "call.example.org"}
+            findings = page.page.evaluate(
+                "async measured => (await import(new URL('test/verdict.js', location.href))).judge(measured)", measured)
+            assert [one["code"] for one in findings] == codes, findings
+            assert all(one["title"] and one["cause"] and one["next"] for one in findings), findings
+            assert "undefined" not in str(findings)
 
 
 def test_an_unencrypted_page_says_why_it_cannot_test(serve: Serve, split: SplitNetwork) -> None:
@@ -310,8 +309,8 @@ def test_behind_nginx_with_a_path(serve: Serve, directory: Path, strips: bool) -
     port = free_tcp_port()
     public = f"http://127.0.0.1:{port}/livekit/sfu"
     # Nobody is at the homeserver's address; the focus is there all the same.
-    server = serve([], homeserver_url=f"http://127.0.0.1:{free_tcp_port()}",
-                   matrix_settings={"livekit_service_url": public, "websocket_url": public.replace("http", "ws", 1)})
+    server = serve([], homeserver_url=f"http://127.0.0.1:{free_tcp_port()}", matrix_settings={
+        "livekit_service_url": public.replace("/sfu", "/jwt"), "websocket_url": public.replace("http", "ws", 1)})
     with ReverseProxy(directory / "nginx", server.port, "/livekit/sfu", strips, port=port):
         address = server.command("test-link", "--config", str(server.configuration_file)).strip()
         assert address.startswith(f"{public}/test#")
@@ -365,5 +364,21 @@ def test_both_families_at_once(serve: Serve, split: SplitNetwork) -> None:
     split.inside("nft", f"add rule inet test input iifname {split.link} ip protocol udp drop")
     verdict = run(server, insecure_origin=server.url)
     assert verdict["code"] == "all-fine", verdict
-    assert verdict["report"]["route"]["sending"]["remote"].startswith(split.server6), verdict["report"]["route"]
+    assert verdict["report"]["route"]["sending"]["remote"].startswith(f"[{split.server6}]:"), verdict["report"]["route"]
     assert {split.server, split.server6} <= {one["address"] for one in verdict["report"]["offered"]}
+
+
+def test_the_printed_firewall_rules_are_rules(directory: Path, split: SplitNetwork) -> None:
+    """nftables takes the lines of `callbridge ports` as they are."""
+    configuration = directory / "callbridge.yaml"
+    directory.mkdir(parents=True, exist_ok=True)
+    configuration.write_text(json.dumps({
+        "keys": {"APItest": SECRET}, "rtc": {"udp_port": "7882-7885", "turn_servers": [
+            {"host": "turn.example.org", "port": 443, "protocol": "tls", "secret": SECRET}]}}))
+    printed = run_callbridge("ports", "--config", str(configuration))
+    assert printed.returncode == 0, printed.stderr
+    assert SECRET not in printed.stdout
+    rules = [line.strip() for line in printed.stdout.splitlines() if " dport " in line]
+    assert len(rules) == 4, printed.stdout
+    for rule in rules:
+        split.inside("nft", f"add rule inet test input {rule}")

@@ -38,14 +38,12 @@ struct PortPlan {
     let own: [Port]
     /// Those of TURN servers, by host.
     let relays: [(host: String, ports: [Port])]
-    private let isDevelopment: Bool
     private let hasAdvertisedAddress: Bool
 
     /// The range in which coturn relays unless min-port and max-port say otherwise.
     private static let relayRange = 49_152...65_535
 
     init(_ configuration: BridgeConfiguration) {
-        isDevelopment = configuration.isDevelopment
         hasAdvertisedAddress = !configuration.rtc.nodeAddresses.isEmpty || configuration.rtc.asksForExternalAddress
         let bound = configuration.server.bindAddresses
         let isLocal = !bound.isEmpty && bound.allSatisfy { $0.hasPrefix("127.") || $0 == "::1" }
@@ -53,7 +51,7 @@ struct PortPlan {
             Port(
                 ports: configuration.rtc.udpPorts, transport: .udp, audience: .everyone,
                 purpose: "sound, pictures and data of all calls", label: "Callbridge media",
-                isLocal: isDevelopment && isLocal),
+                isLocal: configuration.isDevelopment && isLocal),
             Port(
                 ports: configuration.server.port...configuration.server.port, transport: .tcp, audience: .neighbours,
                 purpose: "signalling, tokens and the homeserver's events, without TLS", label: "Callbridge",
@@ -92,67 +90,63 @@ struct PortPlan {
     // MARK: Text
 
     var text: String {
-        var parts: [String] = []
-        if isDevelopment, own.allSatisfy(\.isLocal) {
-            parts.append(
-                section("Nothing to open: --dev listens on this machine alone", own.map(line)))
-        } else {
-            let open = own.filter { $0.audience == .everyone }
-            parts.append(section("Open to everybody on this machine", open.map(line)))
-            parts.append(
-                section(
-                    "Open to everybody on the machine of the TLS proxy",
-                    [Self.row("443/tcp", "https:// and wss://, passed on to port \(own[1].numbers)")]))
-            let closed = own.filter { $0.audience != .everyone }
-            parts.append(section("May stay closed", closed.map(line) + closedNotes))
+        guard !own.allSatisfy(\.isLocal) else {
+            return section("Nothing to open: every socket is on loopback", own.map(line))
         }
+        var parts = [
+            section("Open to everybody on this machine", own.filter { $0.audience == .everyone }.map(line)),
+            section("Open to everybody on the machine of the TLS proxy", [line(proxy)]),
+            section("May stay closed", own.filter { $0.audience != .everyone }.flatMap { [line($0)] + notes($0) }),
+        ]
         for relay in relays {
             parts.append(section("Open to everybody on the TURN server \(relay.host)", relay.ports.map(line)))
         }
-        let rules = rules
-        if !rules.isEmpty {
-            parts.append(section("ufw on this machine (rules for IPv4 and IPv6)", rules.map(\.ufw)))
-            parts.append(
-                section("nftables on this machine, in the input chain of an inet table", rules.map(\.nftables)))
-        }
-        for relay in relays {
-            parts.append(section("ufw on \(relay.host), if it is another machine", relay.ports.map { Rule($0).ufw }))
-        }
-        if !isDevelopment { parts.append(section("Behind NAT", natNotes)) }
+        let rules = own.filter { $0.audience == .everyone && !$0.isLocal } + [proxy]
+        parts += rulesFor("this machine", rules)
+        for relay in relays { parts += rulesFor("\(relay.host), if it is another machine", relay.ports) }
+        parts.append(section("Behind NAT", natNotes))
         return parts.joined(separator: "\n\n")
     }
 
-    private var closedNotes: [String] {
-        guard let http = own.first(where: { $0.audience == .neighbours }), !http.isLocal else { return [] }
+    private var proxy: Port {
+        Port(
+            ports: 443...443, transport: .tcp, audience: .everyone,
+            purpose: "https:// and wss://, passed on to port \(own[1].numbers)", label: "TLS proxy, if it is here")
+    }
+
+    /// One set of rules for each of the two programs; both take IPv4 and IPv6.
+    private func rulesFor(_ machine: String, _ ports: [Port]) -> [String] {
+        [
+            section(
+                "ufw on \(machine)",
+                ports.map { port in
+                    let numbers = port.numbers.replacing("-", with: ":")
+                    return "ufw allow \(numbers)/\(port.transport.rawValue) comment '\(port.label)'"
+                }),
+            section(
+                "nftables on \(machine), in the input chain of an inet table",
+                ports.map { port in
+                    "\(port.transport.rawValue) dport \(port.numbers) accept comment \"\(port.label)\""
+                }),
+        ]
+    }
+
+    private func notes(_ port: Port) -> [String] {
+        guard port.audience == .neighbours, !port.isLocal else { return [] }
         return [
-            Self.row("", "listens on every address: with proxy and homeserver on this machine write"),
-            Self.row("", "bind_addresses: [127.0.0.1], else let those two machines in and nobody else"),
+            Self.row("", "It listens on every address. With proxy and homeserver on this machine write"),
+            Self.row("", "bind_addresses: [127.0.0.1], else let those two machines in and nobody else."),
         ]
     }
 
     private var natNotes: [String] {
-        let media = own[0]
-        let forward = "Forward UDP \(media.numbers) to this machine, the same outside and inside."
-        return [
-            forward,
+        [
+            "Forward UDP \(own[0].numbers) to this machine, the same outside and inside.",
             hasAdvertisedAddress
-                ? "The address told to clients is named."
+                ? "Clients are told the address of rtc.node_ip or rtc.use_external_ip."
                 : "Name the public address: rtc.node_ip. Without it clients are told those of the interfaces.",
         ]
     }
-
-    private struct Rule {
-        var ufw: String
-        var nftables: String
-
-        init(_ port: Port) {
-            let numbers = port.numbers
-            ufw = "ufw allow \(numbers.replacing("-", with: ":"))/\(port.transport.rawValue) comment '\(port.label)'"
-            nftables = "\(port.transport.rawValue) dport \(numbers) accept comment \"\(port.label)\""
-        }
-    }
-
-    private var rules: [Rule] { own.filter { $0.audience == .everyone && !$0.isLocal }.map(Rule.init) }
 
     private func line(_ port: Port) -> String {
         Self.row(

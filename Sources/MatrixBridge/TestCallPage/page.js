@@ -6,6 +6,7 @@
 // The page: controls, progress, and the result of a test.
 
 import { LevelMeter, listDevices, makePicture, makeTone, openDevices } from "./devices.js";
+import { endpoint } from "./paths.js";
 import { TestRun, requestRun } from "./run.js";
 import { judge, judgeBrowser, judgeRefusal } from "./verdict.js";
 
@@ -75,7 +76,7 @@ function showPaths({ paths, turn, relayConnects, route, offered, echo, refusal, 
   };
   if (refusal || !signalling?.ok) return;
   const isDirect = route?.sending.kind === "direct";
-  const addresses = offered.map(({ address, port }) => `${address} port ${port}`).join(", ");
+  const addresses = offered.map(endpoint).join(", ");
   row("Media server, direct by UDP", isDirect ? "ok" : "warn", isDirect ? "Works" : "No answer", addresses);
   if (paths) {
     row("Own addresses (host)", paths.host.length ? "ok" : "warn", paths.host.length ? "Found" : "None",
@@ -217,6 +218,8 @@ element("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(element("report").textContent);
   element("copied").textContent = "Copied.";
 });
+// Another link in the same tab changes the fragment alone.
+addEventListener("hashchange", () => location.reload());
 addEventListener("pagehide", () => {
   endRun();
   closeDevices();

@@ -93,6 +93,11 @@ export function tryRelays(servers, milliseconds) {
     .map(url => tryTURN(server, url, milliseconds)));
 }
 
+/** Address and port as one text; browsers give IPv6 addresses with brackets and without. */
+export function endpoint({ address = "", port = "" }) {
+  return address.includes(":") && !address.startsWith("[") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /**
  * The pair of candidates in use.
  *
@@ -110,7 +115,7 @@ export function selectedRoute(stats) {
   return {
     kind: isRelay ? "relay" : "direct",
     protocol: (isRelay ? local.relayProtocol : local.protocol) ?? "udp",
-    local: local.address ?? "", remote: `${remote?.address ?? ""}:${remote?.port ?? ""}`,
+    local: local.address ?? "", remote: endpoint(remote ?? {}),
     rtt: Math.round((pair.currentRoundTripTime ?? 0) * 1000),
   };
 }

@@ -5,6 +5,8 @@
 
 // What measurements mean, in plain words: findings with cause and next step, the gravest first. Pure.
 
+import { endpoint } from "./paths.js";
+
 const order = { fail: 0, warn: 1, note: 2 };
 
 const finding = (level, code, title, cause, next) => ({ level, code, title, cause, next });
@@ -111,7 +113,7 @@ const isLoopback = ({ address }) => /^(127\.|::1$)/.test(address);
 function serverPort(offered) {
   const others = offered.filter(one => !isLoopback(one));
   return list((others.length ? others : offered).slice(0, 4)
-    .map(({ address, port }) => `${address.includes(":") ? `[${address}]` : address}:${port}`)) || "no address";
+    .map(endpoint)) || "no address";
 }
 const urls = tries => list(tries.map(({ url }) => url));
 const unneeded = "You do not need it here; people behind strict firewalls do.";

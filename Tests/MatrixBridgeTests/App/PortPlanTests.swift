@@ -23,6 +23,7 @@ struct PortPlanTests {
         #expect(closed.contains("7880/tcp") && closed.contains("9090/tcp") && closed.contains("on loopback"))
         #expect(!text.contains("ufw allow 7880") && !text.contains("ufw allow 9090"))
         #expect(!closed.contains("bind_addresses"))
+        #expect(text.contains("ufw allow 443/tcp"))
     }
 
     @Test("each worker has its port")

@@ -17,7 +17,7 @@ struct TestLinkCommand: ParsableCommand {
             join no other room. The page tries microphone, camera, the focus and every TURN server, and says in plain \
             words what works.
 
-            The link begins with matrix.livekit_service_url, or with --url. Browsers give the microphone to https:// \
+            The link begins as matrix.websocket_url does, or with --url. Browsers give the microphone to https:// \
             and to this machine (http://127.0.0.1) only.
 
             Examples:
@@ -61,6 +61,8 @@ struct TestLinkCommand: ParsableCommand {
             }
             return base
         }
-        return configuration.matrix?.livekitServiceURL ?? "http://127.0.0.1:\(configuration.server.port)"
+        // Where signalling goes, because the page speaks it below its own address.
+        let socket = configuration.matrix?.websocketURL ?? "ws://127.0.0.1:\(configuration.server.port)"
+        return "http" + socket.dropFirst("ws".count)
     }
 }
