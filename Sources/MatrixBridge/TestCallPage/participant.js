@@ -82,7 +82,10 @@ export class Participant {
     this.socket.binaryType = "arraybuffer";
     const joined = new Promise((resolve, reject) => {
       this.joined = resolve;
-      this.socket.onclose = ({ reason }) => reject(new SignallingError(reason || "the socket closed"));
+      this.socket.onclose = ({ code, reason }) => {
+        if (!this.isClosed) this.fault ??= `the socket closed (${code})`;
+        reject(new SignallingError(reason || "the socket closed"));
+      };
     });
     this.socket.onmessage = ({ data }) => this.receive(data);
     try {
