@@ -46,6 +46,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            resources: [.embedInCode("TestCallPage")],
             swiftSettings: settings
         ),
         .target(

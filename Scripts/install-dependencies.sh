@@ -34,7 +34,10 @@ debian_packages() {
             echo "pkg-config git ca-certificates"
             ;;
         call) echo "python3 python3-venv" ;;
-        tests) echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core" ;;
+        tests)
+            echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core"
+            echo "coturn nginx-light iproute2 nftables"
+            ;;
         *) fail "there is no part '$1'" "command line" "the parts are build, call and tests" ;;
     esac
 }

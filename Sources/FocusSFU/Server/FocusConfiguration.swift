@@ -17,7 +17,16 @@ package struct FocusConfiguration: Sendable {
     package var workerCount = 1
     /// Addresses offered in candidates; empty: those of this machine's interfaces.
     package var advertisedAddresses: [String] = []
+    /// Which of the interfaces' addresses are offered beside ``advertisedAddresses``, after them.
+    package var interfaceAddresses = InterfaceAddresses.none
     package var offersLoopback = false
+
+    package enum InterfaceAddresses: Sendable {
+        case none
+        /// Nobody translates these.
+        case ipv6
+        case all
+    }
 
     package var keys: APIKeySet
 

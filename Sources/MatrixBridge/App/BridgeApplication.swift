@@ -26,9 +26,15 @@ enum BridgeApplication {
                 .configuration, cause: "an API key is unusable: \(error)", source: "keys",
                 fix: "write a pair made by `callbridge keys new`")
         }
+        var configuration = configuration
+        configuration.rtc.nodeAddresses = await ExternalAddress.advertised(by: configuration, log: log)
         let focus = try startFocus(configuration, keys: keys, log: log)
         var router = HTTPRouter()
         focus.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
+        let testCall = TestCallTokens(keys: keys).map {
+            TestCallRoutes(tokens: $0, isOpen: configuration.isDevelopment)
+        }
+        testCall?.register(on: &router, prefixes: configuration.publicPrefixes)
 
         var services: [any Service] = [focus]
         var matrix: MatrixServices?
@@ -46,7 +52,8 @@ enum BridgeApplication {
         let server = try await bind(configuration, port: configuration.server.port, router: router, refusals: refusals)
         services.append(server)
         if let port = configuration.server.prometheusPort {
-            let page = MetricsPage(focus: focus, matrix: matrix, httpRefusals: refusals)
+            let page = MetricsPage(
+                focus: focus, matrix: matrix, httpRefusals: refusals, testCallRefusals: testCall?.refusals)
             var metrics = HTTPRouter(crossOrigin: nil)
             page.register(on: &metrics, configuration: configuration.server)
             services.append(try await bind(configuration, port: port, router: metrics, refusals: refusals))

@@ -17,6 +17,8 @@ extension FocusConfiguration {
         // loopback focus of a developer stays on loopback.
         mediaBindAddress = configuration.isDevelopment ? server.bindAddresses.first ?? "::" : "::"
         advertisedAddresses = configuration.rtc.nodeAddresses
+        interfaceAddresses =
+            configuration.rtc.advertisesInterfaces ? .all : configuration.rtc.asksForExternalAddress ? .ipv6 : .none
         offersLoopback = configuration.rtc.enablesLoopbackCandidate || configuration.isDevelopment
         // With a homeserver the token exchange creates rooms, and only for those who may.
         createsRoomsOnJoin = configuration.room.createsAutomatically && configuration.matrix == nil

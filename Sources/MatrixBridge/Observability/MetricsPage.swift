@@ -12,6 +12,7 @@ struct MetricsPage: Sendable {
     let focus: FocusServer
     let matrix: MatrixServices?
     let httpRefusals: HTTPRefusalCounters
+    let testCallRefusals: Tally<TestCallRoutes.Refusal>?
 
     func register(on router: inout HTTPRouter, configuration: ServerConfiguration) {
         let credentials: String? = configuration.prometheusUsername.flatMap { user in
@@ -41,8 +42,10 @@ struct MetricsPage: Sendable {
         page.gauge("livekit_room_total", "Rooms that exist.", figures.rooms)
         page.gauge("livekit_participant_total", "Participants in rooms.", figures.participants)
         page.gauge("livekit_track_published_total", "Tracks published.", figures.tracks)
-        page.counter("callbridge_packets_received_total", "Datagrams read from the media sockets.", figures.packetsReceived)
-        page.counter("callbridge_packets_forwarded_total", "Media packets given to subscribers.", figures.packetsForwarded)
+        page.counter(
+            "callbridge_packets_received_total", "Datagrams read from the media sockets.", figures.packetsReceived)
+        page.counter(
+            "callbridge_packets_forwarded_total", "Media packets given to subscribers.", figures.packetsForwarded)
         page.counter("callbridge_datagrams_sent_total", "Datagrams given to the kernel.", figures.datagramsSent)
         page.counters(
             "callbridge_media_dropped_total", "Media datagrams that went no further.",
@@ -53,6 +56,11 @@ struct MetricsPage: Sendable {
         page.counters(
             "callbridge_http_refused_total", "HTTP requests and WebSockets refused.",
             HTTPRefusal.allCases.map { ("\($0)", httpRefusals[$0]) })
+        if let testCallRefusals {
+            page.counters(
+                "callbridge_test_call_refused_total", "Test calls refused.",
+                TestCallRoutes.Refusal.allCases.map { ($0.rawValue, testCallRefusals[$0]) })
+        }
         if let matrix {
             page.gauge("callbridge_matrix_calls", "Calls in the roster.", await matrix.coordinator.calls.count)
             page.counters(
