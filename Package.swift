@@ -35,7 +35,8 @@ let package = Package(
         .executableTarget(
             name: "MatrixBridge",
             dependencies: [
-                "CallEvents", "CCurl", "COpenSSLShims", "CResolv", "CSQLite", "FocusSFU", "OlmE2EE", "TURNCreds",
+                "CallEvents", "CCurl", "COpenSSLShims", "CPostgreSQL", "CResolv", "CSQLite", "FocusSFU", "OlmE2EE",
+                "TURNCreds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -73,6 +74,7 @@ let package = Package(
         .target(name: "COpenSSLShims"),
         .target(name: "CUsrSCTP"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CResolv"),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -99,7 +101,7 @@ let package = Package(
         .testTarget(
             name: "MatrixBridgeTests",
             dependencies: [
-                "CallEvents", "FocusSFU", "MatrixBridge",
+                "CallEvents", "FocusSFU", "MatrixBridge", "TURNCreds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -119,13 +121,13 @@ if Context.environment["CALLBRIDGE_FUZZ"] == "1" {
     package.targets.append(.target(name: "FuzzInput", path: "Fuzz/FuzzInput", swiftSettings: settings))
     for parser in [
         "AccessToken", "DCEP", "DTLS", "HTTP", "ICE", "JoinRequest", "RTCP", "RTP", "RoomEvent", "SCTP", "SDP", "SRTP",
-        "Signal", "WebSocket",
+        "Signal", "TURN", "WebSocket",
     ] {
         package.targets.append(
             .executableTarget(
                 name: "Fuzz\(parser)",
                 dependencies: [
-                    "CallEvents", "FocusSFU", "FuzzInput",
+                    "CallEvents", "FocusSFU", "FuzzInput", "TURNCreds",
                     .product(name: "NIOCore", package: "swift-nio"),
                     .product(name: "NIOEmbedded", package: "swift-nio"),
                     .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -146,6 +148,12 @@ if Context.environment["CALLBRIDGE_BENCHMARKS"] == "1" {
             name: "hotpath",
             dependencies: ["CAllocationCount", "FocusSFU"],
             path: "Benchmarks/Sources/hotpath",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "turncreds",
+            dependencies: ["TURNCreds"],
+            path: "Benchmarks/Sources/turncreds",
             swiftSettings: settings
         ),
     ]
