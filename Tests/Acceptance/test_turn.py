@@ -126,7 +126,9 @@ def test_uclient_allocates_and_is_refused_after_expiry(new_site: Callable[..., S
     expiry = int(username.split(":")[0])
     wait_until(lambda: time.time() > expiry + 1, TTL + 5, "the credential expires")
     late = uclient(username, password)
-    assert "error 401" in late and "tot_send_msgs=" not in late, late
+    assert "Cannot complete Allocation" in late and "tot_send_msgs=" not in late, late
+    with pytest.raises(TURNRefused, match="401"):
+        site.allocate((username, password))
 
 
 @pytest.mark.limit(300)

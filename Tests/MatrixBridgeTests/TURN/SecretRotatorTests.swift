@@ -3,8 +3,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CallEvents
 import Foundation
 import Logging
+import NIOConcurrencyHelpers
 import TURNCreds
 import Testing
 
@@ -43,7 +45,7 @@ struct SecretRotatorTests {
 
     @Test("the first round makes a secret, stores it and uses it; the file is for its owner only")
     func first() async throws {
-        await try rotator().round()
+        try await rotator().round()
         #expect(store.secrets == [try #require(secrets["r"]).exposed])
         for name in ["", "-wal", "-shm"] {
             let mode = try FileManager.default.attributesOfItem(atPath: path + name)[.posixPermissions] as? Int
@@ -93,7 +95,7 @@ struct SecretRotatorTests {
         await #expect(throws: SecretRotator.Failure.store(down)) { try await first.rotate("r", revokes: false) }
         #expect(secrets["r"]?.exposed == old.exposed)
         store.state.withLockedValue { $0.failure = nil }
-        await try rotator().round()
+        try await rotator().round()
         let new = try #require(secrets["r"])
         #expect(new.exposed != old.exposed)
         #expect(store.secrets == [old.exposed, new.exposed])

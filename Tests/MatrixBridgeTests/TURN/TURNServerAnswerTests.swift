@@ -45,7 +45,7 @@ struct TURNServerAnswerTests {
     @Test("a device gets its own name, the password for it, the URIs and how long they are good")
     func device() async throws {
         await homeserverSays(200, #"{"user_id": "@a:example.com", "device_id": "D"}"#)
-        let response = await try answer().answer(request("token"))
+        let response = try await answer().answer(request("token"))
         #expect(response.status == .ok && response.headers.first(name: "Cache-Control") == "no-store")
         let user = try TURNCredential.pseudonym(user: "@a:example.com", device: "D")
         let username = "\(clock.now / 1_000 + 3_600):\(user)"
@@ -59,8 +59,8 @@ struct TURNServerAnswerTests {
     @Test("without a server, or without a secret yet, there is an empty object")
     func nothing() async throws {
         await homeserverSays(200, #"{"user_id": "@a:example.com"}"#)
-        #expect(await try answer("port: 7880").answer(request("token")).body == Array("{}".utf8))
-        #expect(await try answer(secret: nil).answer(request("token")).body == Array("{}".utf8))
+        #expect(try await answer("port: 7880").answer(request("token")).body == Array("{}".utf8))
+        #expect(try await answer(secret: nil).answer(request("token")).body == Array("{}".utf8))
     }
 
     @Test("a token that the homeserver does not know, none, and a homeserver that is away")
