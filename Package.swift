@@ -119,15 +119,18 @@ let package = Package(
 // What Scripts/fuzz.sh builds. Not for an ordinary build: libFuzzer brings the entry point.
 if Context.environment["CALLBRIDGE_FUZZ"] == "1" {
     package.targets.append(.target(name: "FuzzInput", path: "Fuzz/FuzzInput", swiftSettings: settings))
+    package.targets.append(
+        .executableTarget(
+            name: "FuzzTURN", dependencies: ["FuzzInput", "TURNCreds"], path: "Fuzz/TURN", swiftSettings: settings))
     for parser in [
         "AccessToken", "DCEP", "DTLS", "HTTP", "ICE", "JoinRequest", "RTCP", "RTP", "RoomEvent", "SCTP", "SDP", "SRTP",
-        "Signal", "TURN", "WebSocket",
+        "Signal", "WebSocket",
     ] {
         package.targets.append(
             .executableTarget(
                 name: "Fuzz\(parser)",
                 dependencies: [
-                    "CallEvents", "FocusSFU", "FuzzInput", "TURNCreds",
+                    "CallEvents", "FocusSFU", "FuzzInput",
                     .product(name: "NIOCore", package: "swift-nio"),
                     .product(name: "NIOEmbedded", package: "swift-nio"),
                     .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -5,6 +5,7 @@
 
 """TURN with a real coturn: credentials, rotation on each store, death at each step, databases that fail, impostors."""
 
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -14,10 +15,13 @@ from pathlib import Path
 
 import pytest
 from conftest import log_directory
+from playwright.sync_api import Page, sync_playwright
 
+from TestBed.bed import MatrixBed
 from TestBed.callbridge import Callbridge, run_callbridge
 from TestBed.coturn import REALM, STORES, Coturn, SQLiteStore, Store, program
 from TestBed.matrix import http
+from TestBed.places import chromium_program, free_tcp_port
 from TestBed.processes import wait_until
 from TestBed.turn_client import TURNClient, TURNRefused
 
@@ -317,6 +321,128 @@ def test_status_and_test_say_what_is(new_site: Callable[..., Site]) -> None:
     assert all(secret not in text for text in (status.stdout, as_json.stdout, broken.stdout, broken.stderr))
 
 
+def test_a_stop_does_not_wait_for_dead_servers(new_site: Callable[..., Site]) -> None:
+    site = new_site("redis")
+    site.coturn.process.child.send_signal(19)  # SIGSTOP
+    site.store.process.child.send_signal(19)
+    try:
+        rotate = subprocess.Popen(
+            [*site.callbridge.process.command[:1], "turn", "rotate", "--config",
+             str(site.callbridge.configuration_file)],
+            cwd=site.callbridge.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: "adding" in site.phases(), 30, "a rotation is under way")
+        rotate.kill()
+        rotate.wait()
+        wait_until(lambda: "store cannot be used" in site.callbridge.process.log_text(), 60, "serve waits for Redis")
+        assert site.callbridge.process.stop(seconds=10) == 0
+    finally:
+        site.store.process.child.send_signal(18)
+        site.coturn.process.child.send_signal(18)
+
+
+def test_tls_and_metrics(new_site: Callable[..., Site], tmp_path: Path) -> None:
+    """Over TLS with a certificate of an authority that the system is told to trust, and without that trust."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out",
+         str(certificate), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+        capture_output=True, check=True)
+    tls_port = free_tcp_port()
+    site = new_site(options=["--allow-loopback-peers", f"--tls-listening-port={tls_port}", f"--cert={certificate}",
+                             f"--pkey={key}"])
+    metrics_port = free_tcp_port()
+    site.callbridge.stop()
+    server = {"host": "localhost", "port": tls_port, "protocol": "tls", "realm": REALM}
+    site.callbridge.settings["rtc"]["turn_servers"] = [server]
+    site.callbridge.settings["prometheus"] = {"port": metrics_port}
+    site.callbridge.write_configuration()
+    untrusted = site.command("turn", "test")
+    assert untrusted.returncode == 1 and "the certificate is not accepted" in untrusted.stdout, untrusted.stdout
+    trust = {"SSL_CERT_FILE": str(certificate)}
+    trusted = run_callbridge("turn", "test", "--config", str(site.callbridge.configuration_file), environment=trust,
+                             directory=site.callbridge.directory)
+    assert trusted.returncode == 0 and "data relayed both ways" in trusted.stdout, trusted.stdout
+    site.callbridge.process.environment = {**site.callbridge.process.environment, **trust}
+    site.callbridge.start()
+
+    def reachable() -> bool:
+        page = http("GET", f"http://127.0.0.1:{metrics_port}/metrics").text
+        uri = f'uri="turns:localhost:{tls_port}?transport=tcp"'
+        return (f"callbridge_turn_relay_reachable{{{uri}}} 1.0" in page
+                and f"callbridge_turn_allocate_seconds{{{uri}}} 0." in page)
+    wait_until(reachable, 30, "the metrics say that the relay is reachable")
+
+
+def test_chromium_gets_a_relay_until_the_credential_expires(new_site: Callable[..., Site]) -> None:
+    site = new_site()
+    username, password = site.credentials()
+
+    def relays(page: Page) -> list[str]:
+        return page.evaluate(
+            """async ([url, username, credential]) => {
+                const peer = new RTCPeerConnection(
+                    {iceServers: [{urls: [url], username, credential}], iceTransportPolicy: "relay"});
+                peer.createDataChannel("any");
+                const found = [];
+                const end = new Promise(resolve => {
+                    peer.onicecandidate = ({candidate}) => candidate && candidate.candidate
+                        ? found.push(candidate.type) : resolve();
+                });
+                await peer.setLocalDescription();
+                await Promise.race([end, new Promise(resolve => setTimeout(resolve, 15000))]);
+                peer.close();
+                return found;
+            }""", [f"turn:127.0.0.1:{site.coturn.port}?transport=udp", username, password])
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(chromium_program()), headless=True, args=[
+                "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--allow-loopback-in-peer-connection",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"])
+        page = browser.new_page()
+        expiry = int(username.split(":")[0])
+        if time.time() > expiry - 3:
+            username, password = site.credentials()
+            expiry = int(username.split(":")[0])
+        assert "relay" in relays(page)
+        wait_until(lambda: time.time() > expiry + 1, TTL + 5, "the credential expires")
+        assert relays(page) == []
+        browser.close()
+
+
+def test_users_of_the_homeserver_get_credentials(request: pytest.FixtureRequest) -> None:
+    """`voip/turnServer`: who has an access token of Synapse gets what coturn takes."""
+    directory = log_directory(request.module.__name__, request.node.name)
+    store = SQLiteStore(directory / "store")
+    store.start()
+    secret = "a static secret of coturn, long enough"
+    coturn = Coturn(directory / "coturn", store, options=[f"--static-auth-secret={secret}"])
+    bed = MatrixBed(directory, settings={"rtc": {"turn_servers": [
+        {"host": "127.0.0.1", "port": coturn.port, "protocol": "udp", "secret": secret, "ttl": "10m"}]}})
+    try:
+        coturn.start()
+        bed.start()
+        alice, path = bed.user("alice"), "/_matrix/client/v3/voip/turnServer"
+        answer = http("GET", bed.callbridge.url + path, token=alice.token)
+        assert answer.status == 200 and answer.headers["access-control-allow-origin"] == "*"
+        assert set(answer.json) == {"username", "password", "uris", "ttl"} and 590 <= answer.json["ttl"] <= 600
+        assert answer.json["uris"] == [f"turn:127.0.0.1:{coturn.port}?transport=udp"]
+        assert alice.user_id not in answer.text
+        client = TURNClient(("127.0.0.1", coturn.port), answer.json["username"], answer.json["password"])
+        client.allocate()
+        client.close()
+        refused = http("GET", bed.callbridge.url + path, token="syt_of_nobody")
+        assert (refused.status, refused.errcode) == (401, "M_UNKNOWN_TOKEN")
+        assert refused.headers["access-control-allow-origin"] == "*"
+        missing = http("GET", bed.callbridge.url + path)
+        assert (missing.status, missing.errcode) == (401, "M_MISSING_TOKEN")
+        status = run_callbridge("turn", "status", "--config", str(bed.callbridge.configuration_file),
+                                directory=bed.callbridge.directory)
+        assert "not replaced by Callbridge" in status.stdout and secret not in status.stdout
+    finally:
+        bed.stop()
+        coturn.stop()
+
+
 def test_doctor_finds_an_open_relay(new_site: Callable[..., Site]) -> None:
     site = new_site(options=["--allow-loopback-peers"])
     doctor = site.command("doctor", "turn")
@@ -330,7 +456,6 @@ class Impostor:
     """A UDP server in coturn's place."""
 
     def __init__(self, answer: Callable[[bytes], bytes | None]):
-        import socket
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]

@@ -15,6 +15,7 @@ import pytest
 from conftest import log_directory
 
 from TestBed.callbridge import Callbridge
+from TestBed.chromium_peer import ChromiumPeer
 from TestBed.coturn import REALM, Coturn, SQLiteStore, shipped_options
 from TestBed.namespaces import NamespacesImpossible, Star
 from TestBed.participant import Participant
@@ -108,6 +109,31 @@ def test_two_clients_behind_coturn_hear_each_other(relayed_site: RelayedSite, pr
     finally:
         for participant in people.values():
             participant.leave()
+
+
+@pytest.mark.limit(180)
+def test_chromium_behind_coturn(relayed_site: RelayedSite) -> None:
+    relayed_site.start("udp")
+    callbridge = relayed_site.callbridge
+    url = f"ws://{Star.HUB}:{PORT}"
+    servers = json.loads(relayed_site.run(
+        "alice", "curl", "-s", "-H", f"Authorization: Bearer {callbridge.token('room', 'browser')}",
+        f"http://{Star.HUB}:{PORT}/turn/credentials").stdout)["iceServers"]
+    bob = Participant("bob", relayed_site.directory / "bob.log", relayed_site.star.prefix("bob"))
+
+    def browse() -> None:
+        with ChromiumPeer() as browser:
+            browser.connect(url, callbridge.token("room", "browser"), ice_servers=servers)
+            browser.wait_for_media(
+                "bob/audio", lambda media: abs(media["pitch"] - media["wanted"]) < 5 and media["level"] > 0.01, 40)
+            assert set(browser.chosen_candidates()) == {"relay"}
+            browser.call("close")
+    try:
+        bob.connect(url, callbridge.token("room", "bob"))
+        bob.do("publish_audio")
+        relayed_site.star.inside("alice", browse)
+    finally:
+        bob.leave()
 
 
 def relay_pair(participant: Participant) -> list[str]:

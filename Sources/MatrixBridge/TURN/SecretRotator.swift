@@ -27,9 +27,9 @@ actor SecretRotator {
         case removed
         case restored
         /// A server did not take the new secret.
-        case refusedByServer = "refused_by_server"
-        case storeFailed = "store_failed"
-        case stateFailed = "state_failed"
+        case refusedByServer
+        case storeFailed
+        case stateFailed
     }
 
     /// Why a rotation did not begin, or has not come to its new secret.

@@ -13,7 +13,7 @@ struct SecretStoreError: Error, Equatable, Sendable, CustomStringConvertible {
         /// Another process holds it.
         case locked
         /// It has no table of secrets.
-        case noTable = "no_table"
+        case noTable
         /// We may not.
         case denied
         /// It says done and shows that it is not.

@@ -92,7 +92,8 @@ extension SecretStoreLocation.RedisEndpoint {
         guard let authority = pieces.first, !authority.isEmpty else { return nil }
         port = 6_379
         host = String(authority)
-        if authority.hasPrefix("["), let bracket = authority.firstIndex(of: "]") {
+        if authority.hasPrefix("[") {
+            guard let bracket = authority.firstIndex(of: "]") else { return nil }
             host = String(authority[authority.index(after: authority.startIndex)..<bracket])
             let tail = authority[authority.index(after: bracket)...]
             guard tail.isEmpty || tail.hasPrefix(":") else { return nil }

@@ -39,7 +39,7 @@ struct TURNRoutes: Sendable {
     }
 
     var refusals: [(reason: String, value: UInt64)] {
-        var list: [(reason: String, value: UInt64)] = [("provisioning_token", provisioning.refusals["token"])]
+        var list: [(reason: String, value: UInt64)] = [("provisioningToken", provisioning.refusals["token"])]
         guard let matrix else { return list }
         for reason in TURNServerAnswer.Refusal.allCases { list.append((reason.rawValue, matrix.refusals[reason])) }
         return list

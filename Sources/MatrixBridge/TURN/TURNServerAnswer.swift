@@ -15,11 +15,11 @@ import TURNCreds
 actor TURNServerAnswer {
     /// Why there is no answer, for the metrics.
     enum Refusal: String, Hashable, Sendable, CaseIterable {
-        case missingToken = "missing_token"
+        case missingToken
         /// The homeserver does not know the token.
-        case unknownToken = "unknown_token"
-        case tooManyRequests = "too_many_requests"
-        case homeserverUnreachable = "homeserver_unreachable"
+        case unknownToken
+        case tooManyRequests
+        case homeserverUnreachable
     }
 
     /// A longer one is none.

@@ -37,9 +37,19 @@ struct TURNServices: Sendable {
     var services: [any Service] {
         let (rotator, monitor) = (rotator, monitor)
         var services: [any Service] = []
-        if let rotator { services.append(UntilShutdown({ await rotator.run() })) }
-        if !administration.targets.isEmpty { services.append(UntilShutdown({ await monitor.run() })) }
+        if let rotator { services.append(UntilShutdown({ await Self.abandonable { await rotator.run() } })) }
+        if !administration.targets.isEmpty {
+            services.append(UntilShutdown({ await Self.abandonable { await monitor.run() } }))
+        }
         return services
+    }
+
+    /// Ends with cancellation at once, even while the work waits for a dead server: the rotation survives the end of the
+    /// process at any point.
+    private static func abandonable(_ work: @escaping @Sendable () async -> Void) async {
+        let task = Task { await work() }
+        for await _ in AsyncStream<Never>.makeStream().stream {}
+        task.cancel()
     }
 
     private static func rotator(

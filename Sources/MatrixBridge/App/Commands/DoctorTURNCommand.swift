@@ -36,7 +36,7 @@ struct DoctorTURNCommand: AsyncParsableCommand {
         guard !unknown, tests.allSatisfy({ $0.success != nil }) else {
             throw Termination(
                 .failure, cause: "not every TURN server could be tested", source: "rtc.turn_servers",
-                fix: "docs/troubleshooting.md, TURN; the cause of each is above")
+                fix: "docs/turn.md; the cause of each is above")
         }
     }
 }

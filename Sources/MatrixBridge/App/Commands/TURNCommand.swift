@@ -128,6 +128,6 @@ extension Termination {
         guard let first = failed.first else { return nil }
         self.init(
             .failure, cause: "\(failed.count) of \(results.count) TURN servers do not relay", source: first.uri,
-            fix: "docs/troubleshooting.md, TURN; the cause of each is above")
+            fix: "docs/turn.md; the cause of each is above")
     }
 }
