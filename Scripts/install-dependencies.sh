@@ -36,7 +36,7 @@ debian_packages() {
         call) echo "python3 python3-venv" ;;
         tests)
             echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core"
-            echo "coturn postgresql-15 redis-server sqlite3 openssl iproute2"
+            echo "coturn postgresql-15 redis-server sqlite3 faketime openssl iproute2 curl"
             ;;
         *) fail "there is no part '$1'" "command line" "the parts are build, call and tests" ;;
     esac

@@ -3,14 +3,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 
-"""TURN with a real coturn: credentials, rotation on each store, death at each step, databases that fail, impostors."""
+"""TURN with a real coturn: credentials, tests, the doctor, and impostors in coturn's place."""
 
 import socket
-import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,106 +18,16 @@ from playwright.sync_api import Page, sync_playwright
 
 from TestBed.bed import MatrixBed
 from TestBed.callbridge import Callbridge, run_callbridge
-from TestBed.coturn import REALM, STORES, Coturn, SQLiteStore, Store, program
+from TestBed.coturn import REALM, Coturn, SQLiteStore, program
 from TestBed.matrix import http
 from TestBed.places import chromium_program, free_tcp_port
 from TestBed.processes import wait_until
 from TestBed.turn_client import TURNClient, TURNRefused
-
-# Seconds. As short as the checks allow, because a rotation lasts as long as both together.
-TTL, OVERLAP = 6, 5
+from TestBed.turn_site import TTL, Site
 
 
-class Site:
-    """A store, a coturn that reads it, and Callbridge that rotates it."""
-
-    def __init__(self, directory: Path, kind: str, options: list[str] | None = None):
-        self.store: Store = STORES[kind](directory / "store")
-        if kind == "redis":
-            (directory / "store").mkdir(parents=True, exist_ok=True)
-        self.coturn = Coturn(directory / "coturn", self.store, options=options)
-        self.callbridge = Callbridge(directory / "callbridge", settings={
-            "rtc": {"turn_servers": [
-                {"host": "127.0.0.1", "port": self.coturn.port, "protocol": protocol, "realm": REALM, "ttl": f"{TTL}s"}
-                for protocol in ("udp", "tcp")]},
-            "turn": {"realms": [
-                {"realm": REALM, "store": self.store.url, "rotate_every": 0, "overlap": f"{OVERLAP}s"}]},
-        })
-        self.state_file = directory / "callbridge" / "data" / "turn.db"
-
-    def start(self) -> None:
-        self.store.start()
-        self.coturn.start()
-        self.callbridge.start()
-        wait_until(lambda: self.current, 30, "there is a first secret")
-
-    def stop(self) -> None:
-        self.callbridge.stop()
-        self.coturn.stop()
-        self.store.stop()
-
-    @property
-    def state(self) -> list[tuple[str, str]]:
-        """Secret and phase, oldest first."""
-        if not self.state_file.exists():
-            return []
-        connection = sqlite3.connect(f"file:{self.state_file}?mode=ro", uri=True, timeout=10)
-        try:
-            return connection.execute("SELECT secret, phase FROM turn_secrets ORDER BY sequence").fetchall()
-        except sqlite3.OperationalError:
-            return []
-        finally:
-            connection.close()
-
-    @property
-    def current(self) -> str | None:
-        return next((secret for secret, phase in self.state if phase == "current"), None)
-
-    def phases(self) -> list[str]:
-        return [phase for _, phase in self.state]
-
-    def credentials(self) -> tuple[str, str]:
-        token = self.callbridge.token("any", "an app")
-        answer = http("GET", self.callbridge.url + "/turn/credentials", token=token)
-        assert answer.status == 200, answer
-        server = answer.json["iceServers"][0]
-        return server["username"], server["credential"]
-
-    def allocate(self, credentials: tuple[str, str] | None = None) -> TURNClient:
-        client = TURNClient(("127.0.0.1", self.coturn.port), *(credentials or self.credentials()))
-        try:
-            client.allocate()
-        except TURNRefused:
-            client.socket.close()
-            raise
-        return client
-
-    def command(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        return run_callbridge(*words, "--config", str(self.callbridge.configuration_file), seconds=seconds,
-                              directory=self.callbridge.directory)
-
-    def assert_usable(self) -> None:
-        """The secret in use is in the store, and a credential made with it is taken."""
-        assert self.current in self.store.secrets()
-        self.allocate().close()
-
-
-@pytest.fixture
-def new_site(request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
-    sites: list[Site] = []
-
-    def make(kind: str = "sqlite", options: list[str] | None = None) -> Site:
-        site = Site(log_directory(request.module.__name__, request.node.name), kind, options)
-        sites.append(site)
-        site.start()
-        return site
-    yield make
-    for site in sites:
-        site.stop()
-
-
-def test_uclient_allocates_and_is_refused_after_expiry(new_site: Callable[..., Site]) -> None:
-    site = new_site(options=["--allow-loopback-peers"])
+def test_uclient_allocates_and_is_refused_after_expiry(new_turn_site: Callable[..., Site]) -> None:
+    site = new_turn_site(options=["--allow-loopback-peers"])
 
     def uclient(username: str, password: str) -> str:
         return subprocess.run(
@@ -135,178 +44,8 @@ def test_uclient_allocates_and_is_refused_after_expiry(new_site: Callable[..., S
         site.allocate((username, password))
 
 
-@pytest.mark.limit(300)
-@pytest.mark.parametrize("kind", STORES)
-def test_rotation_while_everybody_calls(new_site: Callable[..., Site], kind: str) -> None:
-    """50 live allocations and a new one every 100 ms: none fails while the secret is replaced."""
-    site = new_site(kind)
-    old = site.current
-    credentials = site.credentials()
-    live = [site.allocate(credentials) for _ in range(50)]
-    failures: list[str] = []
-    done = threading.Event()
-    count = 0
-    token = site.callbridge.token("any", "an app")
-
-    def allocate_on_and_on() -> None:
-        nonlocal count
-        while not done.wait(0.1):
-            try:
-                server = http("GET", site.callbridge.url + "/turn/credentials", token=token).json["iceServers"][0]
-                site.allocate((server["username"], server["credential"])).close()
-                count += 1
-            except Exception as error:  # whatever it is, the test is told
-                failures.append(f"{time.time():.1f} {error!r}")
-
-    def refresh_on_and_on() -> None:
-        while not done.wait(2):
-            for number, client in enumerate(live):
-                try:
-                    client.refresh()
-                except TURNRefused as error:
-                    failures.append(f"live allocation {number}: {error}")
-    threads = [threading.Thread(target=work) for work in (allocate_on_and_on, refresh_on_and_on)]
-    for thread in threads:
-        thread.start()
-    try:
-        rotated = site.command("turn", "rotate")
-        assert rotated.returncode == 0, rotated.stderr
-        new = site.current
-        assert new != old and {old, new} <= site.store.secrets()
-        wait_until(lambda: old not in site.store.secrets(), TTL + OVERLAP + 60, "the old secret is removed")
-        assert new in site.store.secrets() and site.phases() == ["current"]
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-    assert not failures, failures
-    assert count >= 20
-    with pytest.raises(TURNRefused, match="401"):
-        site.allocate(credentials)
-    for client in live:
-        client.refresh()
-        client.close()
-    log = site.callbridge.process.log_text() + rotated.stdout + rotated.stderr
-    assert old not in log and new not in log
-    assert oct(site.state_file.stat().st_mode & 0o777) == "0o600"
-
-
-def test_revoked_secret_goes_at_once(new_site: Callable[..., Site]) -> None:
-    site = new_site()
-    old = site.current
-    assert site.command("turn", "rotate", "--revoke", "--realm", REALM).returncode == 0
-    wait_until(lambda: old not in site.store.secrets(), 30, "the revoked secret is removed")
-    site.assert_usable()
-    unknown = site.command("turn", "rotate", "--realm", "nowhere")
-    assert unknown.returncode == 64 and "no such realm" in unknown.stderr
-
-
-@pytest.mark.limit(240)
-def test_death_at_each_step(new_site: Callable[..., Site]) -> None:
-    """kill -9 before and after each write; who starts next completes the rotation."""
-    site = new_site()
-    assert isinstance(site.store, SQLiteStore)
-    first = site.current
-
-    # Written down, not in the store yet.
-    lock = site.store.locked()
-    rotate = subprocess.Popen(
-        [*site.callbridge.process.command[:1], "turn", "rotate", "--config", str(site.callbridge.configuration_file)],
-        cwd=site.callbridge.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: "adding" in site.phases(), 30, "the new secret is written down")
-    rotate.kill()
-    rotate.wait()
-    site.callbridge.kill()
-    lock.close()
-    assert site.current == first and site.store.secrets() == {first}
-    site.callbridge.start()
-    wait_until(lambda: site.current not in (first, None), 60, "the rotation is completed after death before the store")
-    second = site.current
-    site.assert_usable()
-
-    # In the store, not in use: the proof waits for a server that says nothing.
-    wait_until(lambda: site.phases() == ["current"], 60, "the first secret is removed")
-    site.coturn.process.child.send_signal(19)  # SIGSTOP
-    rotate = subprocess.Popen(
-        [*site.callbridge.process.command[:1], "turn", "rotate", "--config", str(site.callbridge.configuration_file)],
-        cwd=site.callbridge.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: len(site.store.secrets()) == 2, 30, "the new secret is in the store")
-    rotate.kill()
-    rotate.wait()
-    site.callbridge.kill()
-    site.coturn.process.child.send_signal(18)  # SIGCONT
-    assert second in site.store.secrets()
-    site.callbridge.start()
-    wait_until(lambda: site.current not in (second, None), 60, "the rotation is completed after death in the store")
-    third = site.current
-    site.assert_usable()
-
-    # In use, the one before still in the store.
-    site.callbridge.kill()
-    assert {second, third} <= site.store.secrets()
-    site.callbridge.start()
-    wait_until(lambda: second not in site.store.secrets(), 60, "the old secret is removed by the next process")
-    site.assert_usable()
-
-    # To be removed, and the store is locked.
-    assert site.command("turn", "rotate").returncode == 0
-    fourth = site.current
-    lock = site.store.locked()
-    wait_until(lambda: "store cannot be used" in site.callbridge.process.log_text(), 60, "the removal fails")
-    site.callbridge.kill()
-    lock.close()
-    assert {third, fourth} <= site.store.secrets()
-    site.callbridge.start()
-    wait_until(lambda: site.store.secrets() == {fourth} and site.phases() == ["current"], 60, "the removal is done")
-    site.assert_usable()
-
-
-@pytest.mark.limit(180)
-@pytest.mark.parametrize("kind", ["postgresql", "redis"])
-def test_database_down_in_mid_rotation(new_site: Callable[..., Site], kind: str) -> None:
-    site = new_site(kind)
-    old = site.current
-    site.store.stop()
-    failed = site.command("turn", "rotate")
-    assert failed.returncode == 1 and "unreachable" in failed.stderr and "fix" not in failed.stdout
-    assert "error: " in failed.stderr.splitlines()[-1] and "no-word" not in failed.stderr
-    status = site.command("turn", "status")
-    assert status.returncode == 1 and "FAIL" in status.stdout and old not in status.stdout
-    assert site.current == old and "adding" in site.phases()
-    site.store.start()
-    wait_until(lambda: site.current != old, 120, "the rotation goes on when the database is back")
-    assert {old, site.current} <= site.store.secrets()
-    wait_until(lambda: works(site), 60, "coturn has its database back")
-
-
-def works(site: Site) -> bool:
-    try:
-        site.assert_usable()
-        return True
-    except TURNRefused:
-        return False
-
-
-def test_a_server_that_reads_another_store_is_noticed(new_site: Callable[..., Site]) -> None:
-    """The static secret of coturn is ours, so the old one works there; the new one, in a store it does not read, not."""
-    site = new_site()
-    old = site.current
-    site.coturn.stop()
-    # The same place, another database.
-    other = SQLiteStore(site.coturn.directory / "other")
-    other.start()
-    command = site.coturn.process.command
-    command[command.index("--userdb") + 1] = str(other.path)
-    command.append(f"--static-auth-secret={old}")
-    site.coturn.start()
-    refused = site.command("turn", "rotate")
-    assert refused.returncode == 1 and "refuses the new secret" in refused.stderr, refused.stderr
-    assert site.current == old
-    site.allocate().close()
-
-
-def test_status_and_test_say_what_is(new_site: Callable[..., Site]) -> None:
-    site = new_site(options=["--allow-loopback-peers"])
+def test_status_and_test_say_what_is(new_turn_site: Callable[..., Site]) -> None:
+    site = new_turn_site(options=["--allow-loopback-peers"])
     secret = site.current
     status = site.command("turn", "status")
     assert status.returncode == 0, status.stdout + status.stderr
@@ -321,26 +60,7 @@ def test_status_and_test_say_what_is(new_site: Callable[..., Site]) -> None:
     assert all(secret not in text for text in (status.stdout, as_json.stdout, broken.stdout, broken.stderr))
 
 
-def test_a_stop_does_not_wait_for_dead_servers(new_site: Callable[..., Site]) -> None:
-    site = new_site("redis")
-    site.coturn.process.child.send_signal(19)  # SIGSTOP
-    site.store.process.child.send_signal(19)
-    try:
-        rotate = subprocess.Popen(
-            [*site.callbridge.process.command[:1], "turn", "rotate", "--config",
-             str(site.callbridge.configuration_file)],
-            cwd=site.callbridge.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: "adding" in site.phases(), 30, "a rotation is under way")
-        rotate.kill()
-        rotate.wait()
-        wait_until(lambda: "store cannot be used" in site.callbridge.process.log_text(), 60, "serve waits for Redis")
-        assert site.callbridge.process.stop(seconds=10) == 0
-    finally:
-        site.store.process.child.send_signal(18)
-        site.coturn.process.child.send_signal(18)
-
-
-def test_tls_and_metrics(new_site: Callable[..., Site], tmp_path: Path) -> None:
+def test_tls_and_metrics(new_turn_site: Callable[..., Site], tmp_path: Path) -> None:
     """Over TLS with a certificate of an authority that the system is told to trust, and without that trust."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
@@ -348,7 +68,7 @@ def test_tls_and_metrics(new_site: Callable[..., Site], tmp_path: Path) -> None:
          str(certificate), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
         capture_output=True, check=True)
     tls_port = free_tcp_port()
-    site = new_site(options=["--allow-loopback-peers", f"--tls-listening-port={tls_port}", f"--cert={certificate}",
+    site = new_turn_site(options=["--allow-loopback-peers", f"--tls-listening-port={tls_port}", f"--cert={certificate}",
                              f"--pkey={key}"])
     metrics_port = free_tcp_port()
     site.callbridge.stop()
@@ -373,8 +93,8 @@ def test_tls_and_metrics(new_site: Callable[..., Site], tmp_path: Path) -> None:
     wait_until(reachable, 30, "the metrics say that the relay is reachable")
 
 
-def test_chromium_gets_a_relay_until_the_credential_expires(new_site: Callable[..., Site]) -> None:
-    site = new_site()
+def test_chromium_gets_a_relay_until_the_credential_expires(new_turn_site: Callable[..., Site]) -> None:
+    site = new_turn_site()
     username, password = site.credentials()
 
     def relays(page: Page) -> list[str]:
@@ -443,8 +163,8 @@ def test_users_of_the_homeserver_get_credentials(request: pytest.FixtureRequest)
         coturn.stop()
 
 
-def test_doctor_finds_an_open_relay(new_site: Callable[..., Site]) -> None:
-    site = new_site(options=["--allow-loopback-peers"])
+def test_doctor_finds_an_open_relay(new_turn_site: Callable[..., Site]) -> None:
+    site = new_turn_site(options=["--allow-loopback-peers"])
     doctor = site.command("doctor", "turn")
     assert doctor.returncode == 1, doctor.stdout
     for range_ in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"):

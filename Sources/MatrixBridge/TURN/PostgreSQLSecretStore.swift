@@ -51,6 +51,11 @@ private final class PostgreSQLConnection {
     private let deadline: Deadline
 
     init(address: Secret) throws(SecretStoreError) {
+        // libpq's own words about a malformed URL quote it, password and all.
+        guard let options = PQconninfoParse(address.exposed, nil) else {
+            throw SecretStoreError(reason: .other, text: "the postgresql: URL is not as libpq wants it")
+        }
+        PQconninfoFree(options)
         guard let handle = PQconnectStart(address.exposed) else {
             throw SecretStoreError(reason: .other, text: "no memory for a connection")
         }
@@ -102,9 +107,13 @@ private final class PostgreSQLConnection {
         return PQsendQueryParams(handle, sql, Int32(values.count), nil, values, nil, nil, 0) == 1
     }
 
-    /// libpq's words about a connection name host, user and database, never the password.
+    /// libpq's words about a connection name host, user and database. The host holds a part of the password when that
+    /// has an @ which was not percent-encoded.
     private var connectionError: SecretStoreError {
         let text = String(cString: PQerrorMessage(handle)).split(whereSeparator: \.isNewline).joined(separator: "; ")
+        guard !text.contains("@") else {
+            return SecretStoreError(reason: .unreachable, text: "the URL has an @ too many: write %40 in a password")
+        }
         let isDenied = text.contains("authentication") || text.contains("no password") || text.contains("pg_hba")
         return SecretStoreError(reason: isDenied ? .denied : .unreachable, text: text)
     }
