@@ -5,14 +5,16 @@
 
 """Rotation of TURN secrets with a real coturn on each store: nobody notices, and nothing is lost at any death."""
 
+import os
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from TestBed.coturn import REALM, STORES, SQLiteStore, program
+from TestBed.coturn import REALM, STORES, SQLiteStore
 from TestBed.matrix import http
 from TestBed.processes import wait_until
 from TestBed.turn_client import TURNRefused
@@ -194,8 +196,8 @@ def test_clocks_that_differ(new_turn_site: Callable[..., Site]) -> None:
     site = new_turn_site()
     old = site.current
     site.coturn.stop()
-    right = site.coturn.process.command
-    site.coturn.process.command = [program("faketime"), "-f", "+1d", *right]
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    site.coturn.process.environment = {**os.environ, "LD_PRELOAD": str(library), "FAKETIME": "+1d"}
     site.coturn.start()
     test = site.command("turn", "test")
     assert test.returncode == 1 and "clocks that differ" in test.stdout, test.stdout
@@ -204,7 +206,7 @@ def test_clocks_that_differ(new_turn_site: Callable[..., Site]) -> None:
     assert rotated.returncode == 0, rotated.stderr
     assert {old, site.current} <= site.store.secrets()
     site.coturn.stop()
-    site.coturn.process.command = right
+    site.coturn.process.environment = None
     site.coturn.start()
     site.assert_usable()
 

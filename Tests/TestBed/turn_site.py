@@ -5,12 +5,13 @@
 
 """Callbridge that rotates the secrets of a coturn, and what a test asks of both."""
 
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
 
 from .callbridge import Callbridge, run_callbridge
-from .coturn import REALM, STORES, Coturn, Store
+from .coturn import REALM, STORES, Coturn, PostgreSQLStore, Store
 from .matrix import http
 from .processes import wait_until
 from .turn_client import TURNClient, TURNRefused
@@ -46,6 +47,8 @@ class Site:
         self.callbridge.stop()
         self.coturn.stop()
         self.store.stop()
+        if isinstance(self.store, PostgreSQLStore):
+            shutil.rmtree(self.store.directory)
 
     @property
     def state(self) -> list[tuple[str, str]]:
