@@ -21,6 +21,7 @@ from TestBed.namespaces import NamespacesImpossible, Star
 from TestBed.participant import Participant
 from TestBed.places import REPOSITORY, callbridge_program
 from TestBed.processes import ServerProcess, wait_until
+from TestBed.turn_client import TURNClient
 
 SFU = "10.98.9.2"
 PORT = 7880
@@ -73,6 +74,13 @@ class RelayedSite:
         code = f"import socket; socket.create_connection(({address!r}, {PORT}), 3)"
         return self.run(host, sys.executable, "-c", code).returncode == 0
 
+    def credentials(self, host: str) -> list[dict]:
+        """For an app on the host."""
+        token = self.callbridge.token("room", "an app")
+        answer = self.run(host, "curl", "-s", "-H", f"Authorization: Bearer {token}",
+                          f"http://{Star.HUB}:{PORT}/turn/credentials")
+        return json.loads(answer.stdout)["iceServers"]
+
     def callbridge_on(self, host: str, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run(host, str(callbridge_program()), *words, "--config",
                         str(self.callbridge.configuration_file))
@@ -116,9 +124,7 @@ def test_chromium_behind_coturn(relayed_site: RelayedSite) -> None:
     relayed_site.start("udp")
     callbridge = relayed_site.callbridge
     url = f"ws://{Star.HUB}:{PORT}"
-    servers = json.loads(relayed_site.run(
-        "alice", "curl", "-s", "-H", f"Authorization: Bearer {callbridge.token('room', 'browser')}",
-        f"http://{Star.HUB}:{PORT}/turn/credentials").stdout)["iceServers"]
+    servers = relayed_site.credentials("alice")
     bob = Participant("bob", relayed_site.directory / "bob.log", relayed_site.star.prefix("bob"))
 
     def browse() -> None:
@@ -150,5 +156,15 @@ def test_shipped_configuration_refuses_every_forbidden_relay(relayed_site: Relay
     for range_ in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1", "fc00::/7"):
         assert any(f"udp: {range_} " in line for line in refused), doctor.stdout
     assert "TCP relaying" in doctor.stdout
+    servers = relayed_site.credentials("alice")
+
+    def reach_the_world() -> None:
+        for ipv6, peers in ((False, ["1.1.1.1", "172.32.0.1", "100.128.0.1", SFU]), (True, ["2606:4700::1111"])):
+            client = TURNClient((Star.HUB, relayed_site.coturn.port), servers[0]["username"], servers[0]["credential"])
+            client.allocate(ipv6=ipv6)
+            for peer in peers:
+                client.permit(peer)
+            client.close()
+    relayed_site.star.inside("alice", reach_the_world)
     status = relayed_site.callbridge_on("alice", "turn", "status", "--json")
     assert [server["works"] for server in json.loads(status.stdout)["servers"]] == [True]

@@ -7,13 +7,14 @@
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import socket
 import struct
 import time
 
 COOKIE = 0x2112A442
-ALLOCATE, REFRESH = 3, 4
+ALLOCATE, REFRESH, CREATE_PERMISSION = 3, 4, 8
 SUCCESS, ERROR = 0x100, 0x110
 
 
@@ -35,8 +36,13 @@ class TURNClient:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect(address)
 
-    def allocate(self, lifetime: int = 600) -> None:
-        self.request(ALLOCATE, [(0x19, b"\x11\0\0\0"), (0x0D, struct.pack(">I", lifetime))])
+    def allocate(self, lifetime: int = 600, ipv6: bool = False) -> None:
+        family = [(0x17, b"\2\0\0\0")] if ipv6 else []
+        self.request(ALLOCATE, [(0x19, b"\x11\0\0\0"), (0x0D, struct.pack(">I", lifetime)), *family])
+
+    def permit(self, peer: str) -> None:
+        self.peer = ipaddress.ip_address(peer)
+        self.request(CREATE_PERMISSION, [])
 
     def refresh(self, lifetime: int = 600) -> None:
         self.request(REFRESH, [(0x0D, struct.pack(">I", lifetime))])
@@ -64,6 +70,11 @@ class TURNClient:
 
     def exchange(self, method: int, attributes: list[tuple[int, bytes]]) -> tuple[int, dict[int, bytes]]:
         transaction = os.urandom(12)
+        if method == CREATE_PERMISSION:
+            mask = struct.pack(">I", COOKIE) + transaction
+            masked = bytes(a ^ b for a, b in zip(self.peer.packed, mask))
+            head = struct.pack(">BBH", 0, 1 if self.peer.version == 4 else 2, 80 ^ COOKIE >> 16)
+            attributes = [*attributes, (0x12, head + masked)]
         if self.nonce:
             attributes = [*attributes, (6, self.username), (0x14, self.realm), (0x15, self.nonce)]
         body = b"".join(struct.pack(">HH", kind, len(value)) + value + bytes(-len(value) % 4)
