@@ -189,6 +189,10 @@ def test_a_server_that_reads_another_store_is_noticed(new_turn_site: Callable[..
     assert refused.returncode == 1 and "refuses the new secret" in refused.stderr, refused.stderr
     assert site.current == old
     site.allocate().close()
+    abandoned = site.command("turn", "rotate", "--abandon")
+    assert abandoned.returncode == 0, abandoned.stderr
+    wait_until(lambda: site.phases() == ["current"], 30, "the new secret is given up")
+    assert site.current == old and site.store.secrets() == {old}
 
 
 def test_clocks_that_differ(new_turn_site: Callable[..., Site]) -> None:

@@ -89,6 +89,9 @@ actor SecretRotator {
         self.log = logger
     }
 
+    /// Of the realms.
+    var names: [String] { realms.map(\.name) }
+
     /// Until the task is cancelled.
     func run() async {
         while !Task.isCancelled {
@@ -124,6 +127,15 @@ actor SecretRotator {
             guard secrets[realm.name]?.fingerprint == id else { throw error }
         }
         return id
+    }
+
+    /// Gives up the secret that is being added, when there is one: it leaves the store, the current one stays.
+    func abandon(_ name: String) throws(Failure) {
+        guard let realm = realms.first(where: { $0.name == name }) else { throw .unknownRealm }
+        let now = unixSeconds
+        try change(realm) { ring throws(Failure) in ring.abandonAdding(now: now) }
+        paces[realm.name]?.nextAttempt = 0
+        try work(realm)
     }
 
     /// Every realm as it is now; asks the stores.

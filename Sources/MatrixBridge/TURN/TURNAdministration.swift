@@ -59,15 +59,26 @@ struct TURNAdministration: Sendable {
     func rotate(
         realm: String?, revokes: Bool
     ) async throws(SecretRotator.Failure) -> [(realm: String, id: String)] {
-        guard let rotator else { throw .unknownRealm }
-        var names = await rotator.report().map(\.realm.name)
-        if let realm {
-            guard names.contains(realm) else { throw .unknownRealm }
-            names = [realm]
-        }
         var rotated: [(realm: String, id: String)] = []
-        for name in names { rotated.append((name, try await rotator.rotate(name, revokes: revokes))) }
+        for (name, rotator) in try await rotators(of: realm) {
+            rotated.append((name, try await rotator.rotate(name, revokes: revokes)))
+        }
         return rotated
+    }
+
+    /// Gives up a rotation that has not come to its new secret.
+    func abandonRotation(realm: String?) async throws(SecretRotator.Failure) {
+        for (name, rotator) in try await rotators(of: realm) { try await rotator.abandon(name) }
+    }
+
+    private func rotators(
+        of realm: String?
+    ) async throws(SecretRotator.Failure) -> [(name: String, rotator: SecretRotator)] {
+        guard let rotator else { throw .unknownRealm }
+        let names = await rotator.names
+        guard let realm else { return names.map { ($0, rotator) } }
+        guard names.contains(realm) else { throw .unknownRealm }
+        return [(realm, rotator)]
     }
 
     /// Allocates and relays at every server.

@@ -132,6 +132,18 @@ struct SecretRotatorTests {
         #expect(secrets["r"]?.exposed != old.exposed)
     }
 
+    @Test("an addition that was given up leaves the store, and the current secret stays")
+    func abandoned() async throws {
+        let rotator = try rotator()
+        await rotator.round()
+        let old = try #require(secrets["r"])
+        servers.refusesNew.withLockedValue { $0 = true }
+        await #expect(throws: SecretRotator.Failure.self) { try await rotator.rotate("r", revokes: false) }
+        #expect(store.secrets.count == 2)
+        try await rotator.abandon("r")
+        #expect(store.secrets == [old.exposed] && secrets["r"]?.exposed == old.exposed)
+    }
+
     @Test("attempts become rarer while the store is down")
     func pace() async throws {
         let rotator = try rotator()

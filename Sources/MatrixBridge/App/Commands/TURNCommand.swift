@@ -68,9 +68,21 @@ struct TURNRotateCommand: AsyncParsableCommand {
     @Flag(help: "Somebody knows the secret: remove it within seconds.")
     var revoke = false
 
+    @Flag(help: "Begin nothing: give up the secret that is being added and does not get into use.")
+    var abandon = false
+
+    func validate() throws {
+        if revoke, abandon { throw ValidationError("--revoke and --abandon exclude each other") }
+    }
+
     func run() async throws {
         let administration = try TURNCommand.administration(options)
         do throws(SecretRotator.Failure) {
+            guard !abandon else {
+                try await administration.abandonRotation(realm: realm)
+                print("no secret is being added")
+                return
+            }
             for result in try await administration.rotate(realm: realm, revokes: revoke) {
                 print("realm \(result.realm): secret \(result.id) is in use")
             }
