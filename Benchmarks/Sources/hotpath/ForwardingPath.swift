@@ -33,7 +33,7 @@ final class ForwardingPath {
         let loopback: UInt64 = 0x0000_FFFF_7F00_0001
         var sinkPort: UInt16 = 0
         var port: UInt16 = 0
-        sink = CDatagramIO_open(0, loopback, 0, 4096, &sinkPort)
+        sink = CDatagramIO_open(0, 0, 0, 4096, &sinkPort)
         socket = CDatagramIO_open(0, loopback, 0, 8 << 20, &port)
         guard let forwarder = Forwarder(socket: socket) else { throw SocketError(call: "allocate", errno: ENOMEM) }
         self.forwarder = forwarder
@@ -44,7 +44,9 @@ final class ForwardingPath {
         track = .allocate(capacity: 1)
         track.initialize(to: TrackRoute(isVideo: true))
         for number in 0..<subscriberCount {
-            let subscriber = try Subscriber(profile, number: UInt32(number), address: .init(high: 0, low: loopback, port: sinkPort))
+            // Addresses of their own, or segmentation would join what belongs to different subscribers.
+            let address = NetworkAddress(high: 0, low: loopback + UInt64(number), port: sinkPort)
+            let subscriber = try Subscriber(profile, number: UInt32(number), address: address)
             subscribers.append(subscriber)
             track.pointee.add(.init(stream: subscriber.stream, transport: subscriber.route, lane: 0))
         }
