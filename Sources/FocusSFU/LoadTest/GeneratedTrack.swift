@@ -147,7 +147,8 @@ final class GeneratedTrack {
         let clockRate: UInt64 = isVideo ? 90_000 : 48_000
         let timestamp = firstTimestamp &+ UInt32(truncatingIfNeeded: frame * clockRate / schedule.framesPerSecond)
         let payloadType = isVideo ? ClientDescription.vp8 : ClientDescription.opus
-        let marker: UInt8 = isVideo && schedule.endsFrame(packet) || packet == 0 ? 0x80 : 0
+        // The end of a frame (RFC 7741 §4.1), or the beginning of a talkspurt (RFC 3551 §4.1).
+        let marker: UInt8 = (isVideo ? schedule.endsFrame(packet) : packet == 0) ? 0x80 : 0
         memory.storeBytes(of: isVideo ? 0x80 : 0x90, as: UInt8.self)
         memory.storeBytes(of: marker | payloadType, toByteOffset: 1, as: UInt8.self)
         memory.storeBytes(of: sequence.bigEndian, toByteOffset: 2, as: UInt16.self)

@@ -27,6 +27,8 @@ final class LoadConnection {
     private(set) var srtp: SRTPSession?
     /// Why there will be no media; nil while there may.
     private(set) var failure: String?
+    /// The socket is closed, and its number may be another one's.
+    private var isAbandoned = false
     /// Datagrams that were neither STUN, DTLS, RTP nor RTCP, or did not pass.
     private(set) var refused: UInt64 = 0
 
@@ -41,12 +43,19 @@ final class LoadConnection {
     }
 
     deinit {
+        if !isAbandoned { close(socket) }
+    }
+
+    /// Takes and sends nothing more.
+    func abandon() {
+        guard !isAbandoned else { return }
+        isAbandoned = true
         close(socket)
     }
 
     var isConnected: Bool { srtp != nil }
     /// Datagrams that came faster than they were read.
-    var overflow: UInt64 { UInt64(CDatagramIO_sink_overflow(socket)) }
+    var overflow: UInt64 { isAbandoned ? 0 : UInt64(CDatagramIO_sink_overflow(socket)) }
 
     /// Takes the server's side. DTLS begins once a path is nominated.
     func apply(_ transport: RemoteTransport, at now: MonotonicTime) {
@@ -86,7 +95,8 @@ final class LoadConnection {
 
     @inline(__always)
     func send(_ bytes: UnsafeRawPointer, length: Int, to address: NetworkAddress) -> Bool {
-        CDatagramIO_sink_send(socket, bytes, UInt32(length), address.high, address.low, address.port) == 1
+        !isAbandoned
+            && CDatagramIO_sink_send(socket, bytes, UInt32(length), address.high, address.low, address.port) == 1
     }
 
     // MARK: Receiving
@@ -95,7 +105,7 @@ final class LoadConnection {
     func receive(
         with sink: UnsafeMutablePointer<CDatagramIO_sink>, at now: MonotonicTime, _ handle: (Received) -> Void
     ) {
-        while true {
+        while !isAbandoned {
             let count = CDatagramIO_sink_read(socket, sink)
             guard count > 0 else { return }
             for index in 0..<Int(count) {

@@ -94,9 +94,13 @@ final class LoadPeer {
     /// In, as far as it can be.
     var hasJoined: Bool { isConnected && (firstMediaAt != nil || !expectsMedia) }
 
+    /// Gone from the server's room at once, so that nothing is sent to nobody.
     func fail(_ reason: String) {
-        if failure == nil { failure = reason }
+        guard failure == nil else { return }
+        failure = reason
         for track in tracks { track.pause() }
+        signal.abandon()
+        connection.abandon()
     }
 
     /// Tells the server that it goes.

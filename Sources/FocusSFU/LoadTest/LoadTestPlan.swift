@@ -84,4 +84,24 @@ package struct LoadTestPlan: Sendable {
         let isPublisher = video ? roles[index].publishesVideo : roles[index].publishesAudio
         return roles.count { video ? $0.publishesVideo : $0.publishesAudio } - (isPublisher ? 1 : 0)
     }
+
+    /// What lets a participant in. Empty only when the key is none that signs.
+    func token(of index: Int) -> String {
+        switch admission {
+        case .tokens(let tokens): return tokens[index]
+        case .key(let key):
+            var grant = VideoGrant()
+            grant.roomJoin = true
+            // A join may make the room where rooms do not come by themselves.
+            grant.roomCreate = true
+            grant.room = room
+            grant.canPublish = roles[index].publishes
+            grant.canSubscribe = roles[index].subscribes
+            var claims = TokenClaims()
+            claims.identity = "load-test-\(index)"
+            claims.expiry = UnixClock.seconds() + 3_600
+            claims.video = grant
+            return (try? AccessToken.sign(claims, with: key)) ?? ""
+        }
+    }
 }

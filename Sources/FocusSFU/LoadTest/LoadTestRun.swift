@@ -224,7 +224,7 @@ package final class LoadTestRun {
         let peer: LoadPeer
         do throws(SocketError) {
             peer = try LoadPeer(
-                index: index, plan: plan, address: address, token: token(of: index), tracks: own,
+                index: index, plan: plan, address: address, token: plan.token(of: index), tracks: own,
                 expectsMedia: role.subscribes && isAnySending, context: context, at: now)
         } catch {
             if error.errno == EMFILE || error.errno == ENFILE { throw .system(error.description) }
@@ -236,26 +236,6 @@ package final class LoadTestRun {
         owners += own.map { _ in peer }
         try watch(peer.signal.descriptor, UInt64(index) << 1, for: EPOLLIN, EPOLLOUT)
         try watch(peer.connection.socket, UInt64(index) << 1 | 1, for: EPOLLIN)
-    }
-
-    private func token(of index: Int) -> String {
-        switch plan.admission {
-        case .tokens(let tokens): return tokens[index]
-        case .key(let key):
-            let role = plan.roles[index]
-            var grant = VideoGrant()
-            grant.roomJoin = true
-            // A join may make the room where rooms do not come by themselves.
-            grant.roomCreate = true
-            grant.room = plan.room
-            grant.canPublish = role.publishes
-            grant.canSubscribe = role.subscribes
-            var claims = TokenClaims()
-            claims.identity = "load-test-\(index)"
-            claims.expiry = UnixClock.seconds() + 3_600
-            claims.video = grant
-            return (try? AccessToken.sign(claims, with: key)) ?? ""
-        }
     }
 
     private func noteJoined(_ peer: LoadPeer, at now: MonotonicTime) {
@@ -285,8 +265,7 @@ package final class LoadTestRun {
                 peer.fail(
                     peer.isConnected ? "no media within 30 s of joining" : "no connection within 30 s of joining")
             }
-            guard peer.hasFailed else { continue }
-            try giveUpIfHopeless(peer)
+            if peer.hasFailed { try giveUpIfHopeless(peer) }
         }
         joining.removeAll { $0.hasFailed }
         switch phase {

@@ -61,6 +61,12 @@ final class SignalClient {
         flush()
     }
 
+    /// Ends the connection without a word.
+    func abandon() {
+        hasFailed = true
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
     /// Writes what waits and reads what came; call whenever the socket is readable or writable.
     func advance(_ handle: (Event) -> Void) {
         guard !hasFailed else { return }
