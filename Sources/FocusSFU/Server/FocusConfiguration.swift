@@ -38,6 +38,13 @@ package struct FocusConfiguration: Sendable {
     package var allowsRemoteUnmute = false
     /// Least time between two key frame requests, by layer, lowest first.
     package var keyFrameIntervals: [UInt64] = [500, 500, 500]
+    /// What may be published.
+    package var enabledCodecs = Set(CodecName.allCases)
+    /// Packets kept of each stream to answer retransmission requests; rounded up to a power of two.
+    package var videoBufferPackets = 512
+    package var audioBufferPackets = 256
+    /// Who counts as speaking.
+    package var speakerThresholds = ActiveSpeakers.Thresholds()
     package var limits = FocusLimits()
 
     package init(keys: APIKeySet) {

@@ -28,7 +28,8 @@ enum BridgeApplication {
         }
         var configuration = configuration
         configuration.rtc.nodeAddresses = await ExternalAddress.advertised(by: configuration, log: log)
-        let focus = try startFocus(configuration, keys: keys, log: log)
+        let turn = try TURNServices(configuration, log: log)
+        let focus = try startFocus(configuration, keys: keys, turn: turn, log: log)
         var router = HTTPRouter()
         focus.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
         let testCall = TestCallTokens(keys: keys).map {
@@ -36,7 +37,10 @@ enum BridgeApplication {
         }
         testCall?.register(on: &router, prefixes: configuration.publicPrefixes)
 
-        var services: [any Service] = [focus]
+        let turnRoutes = TURNRoutes(turn.providers, keys: keys, matrix: configuration.matrix, clock: .system)
+        turnRoutes.register(on: &router, prefixes: configuration.publicPrefixes)
+
+        var services: [any Service] = [focus] + turn.services
         var matrix: MatrixServices?
         if let settings = configuration.matrix {
             let built = try await MatrixServices(
@@ -53,7 +57,8 @@ enum BridgeApplication {
         services.append(server)
         if let port = configuration.server.prometheusPort {
             let page = MetricsPage(
-                focus: focus, matrix: matrix, httpRefusals: refusals, testCallRefusals: testCall?.refusals)
+                focus: focus, matrix: matrix, turn: turn, turnRoutes: turnRoutes, httpRefusals: refusals,
+                testCallRefusals: testCall?.refusals)
             var metrics = HTTPRouter(crossOrigin: nil)
             page.register(on: &metrics, configuration: configuration.server)
             services.append(try await bind(configuration, port: port, router: metrics, refusals: refusals))
@@ -72,12 +77,12 @@ enum BridgeApplication {
     }
 
     private static func startFocus(
-        _ configuration: BridgeConfiguration, keys: APIKeySet, log: Logger
+        _ configuration: BridgeConfiguration, keys: APIKeySet, turn: TURNServices, log: Logger
     ) throws -> FocusServer {
         do {
             return try FocusServer(
                 configuration: FocusConfiguration(configuration, keys: keys),
-                iceServers: ConfiguredICEServers(configuration), log: log)
+                iceServers: ConfiguredICEServers(configuration, turn: turn.providers), log: log)
         } catch let error as SocketError where error.errno == EADDRINUSE {
             throw Termination(
                 .portInUse, cause: "UDP port \(configuration.rtc.udpPort) is taken by another process",

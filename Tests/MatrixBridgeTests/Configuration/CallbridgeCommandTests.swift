@@ -26,6 +26,8 @@ struct CallbridgeCommandTests {
                 "--metadata", "m", "--admin", "--key", "k",
             ],
             ["keys", "new"], ["version"], ["ports", "--config", "f"], ["test-link", "--dev", "--url", "https://a"],
+            ["turn", "status", "--json"], ["turn", "rotate", "--realm", "r", "--revoke"], ["turn", "test"],
+            ["doctor", "turn", "--config", "f"],
         ])
     func parses(arguments: [String]) throws {
         _ = try CallbridgeCommand.parseAsRoot(arguments)

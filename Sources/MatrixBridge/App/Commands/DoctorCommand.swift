@@ -1,0 +1,13 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import ArgumentParser
+
+/// `callbridge doctor`
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Look for faults of an installation.",
+        subcommands: [DoctorTURNCommand.self])
+}
