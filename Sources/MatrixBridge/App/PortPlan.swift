@@ -81,7 +81,8 @@ struct PortPlan {
                 listeners + [
                     Port(
                         ports: relayRange, transport: .udp, audience: .everyone,
-                        purpose: "relayed media, if min-port and max-port are those of our turnserver.conf", label: "TURN relays")
+                        purpose: "relayed media, if min-port and max-port are those of our turnserver.conf",
+                        label: "TURN relays")
                 ]
             )
         }
