@@ -288,19 +288,46 @@ def test_the_page_works_by_keyboard_and_names_everything(serve: Serve) -> None:
         assert view.evaluate("() => document.getElementById('preview').srcObject === null")
 
 
-@pytest.mark.skipif(not os.environ.get("CALLBRIDGE_SCREENSHOTS"), reason="CALLBRIDGE_SCREENSHOTS names no folder")
+# The least contrast of visible text with its ground, WCAG 2.2 §1.4.3, and where it is.
+LEAST_CONTRAST = """() => {
+  const channels = color => color.match(/[\\d.]+/g).map(Number);
+  const luminance = color => channels(color).slice(0, 3).map(value => value / 255)
+    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+  const ground = node => {
+    for (; node; node = node.parentElement) {
+      const color = getComputedStyle(node).backgroundColor;
+      if ((channels(color)[3] ?? 1) > 0) return color;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  let least = { contrast: 21, text: "" };
+  for (const node of document.querySelectorAll("main *")) {
+    const text = [...node.childNodes].filter(({ nodeType }) => nodeType === 3).map(child => child.data).join("").trim();
+    if (!text || !node.checkVisibility() || node.closest("select, video, meter")) continue;
+    const [dark, light] = [luminance(getComputedStyle(node).color), luminance(ground(node))].sort((a, b) => a - b);
+    const contrast = (light + 0.05) / (dark + 0.05);
+    if (contrast < least.contrast) least = { contrast, text };
+  }
+  return least;
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", ["desktop", "phone"])
-def test_screenshots(serve: Serve, relay: RelayServer, scheme: str, width: str) -> None:
-    """Pictures for docs/screenshots; nothing is judged."""
-    server = serve(relay.entries("udp", "tcp", secret=SECRET if scheme == "light" else SECRET + "x"),
-                   rtc={"enable_loopback_candidate": True})
+def test_the_result_can_be_read(
+        serve: Serve, relay: RelayServer, directory: Path, scheme: str, width: str) -> None:
+    """Nothing is wider than the screen, all text stands out. The pictures of docs/screenshots are made here."""
+    server = serve(relay.entries("udp", "tcp", secret=SECRET if scheme == "light" else SECRET + "x"))
     size = {"width": 1000, "height": 800} if width == "desktop" else {"width": 390, "height": 844}
+    folder = Path(os.environ.get("CALLBRIDGE_SCREENSHOTS") or directory)
     with TestCallPage(viewport=size, color_scheme=scheme, is_mobile=width == "phone") as page:
         page.open(link(server))
         page.test()
-        page.page.wait_for_timeout(300)
-        page.screenshot(Path(os.environ["CALLBRIDGE_SCREENSHOTS"]) / f"test-call-{width}-{scheme}.png")
+        page.screenshot(folder / f"test-call-{width}-{scheme}.png")
+        assert page.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        least = page.page.evaluate(LEAST_CONTRAST)
+        assert least["contrast"] >= 7, least
 
 
 @pytest.mark.parametrize("strips", [True, False], ids=["prefix-taken-away", "prefix-left"])

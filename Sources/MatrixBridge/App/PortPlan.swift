@@ -40,8 +40,8 @@ struct PortPlan {
     let relays: [(host: String, ports: [Port])]
     private let hasAdvertisedAddress: Bool
 
-    /// The range in which coturn relays unless min-port and max-port say otherwise.
-    private static let relayRange = 49_152...65_535
+    /// `min-port` to `max-port` of deploy/turnserver.conf; without these lines coturn takes 49152 to 65535.
+    private static let relayRange = 49_160...49_960
 
     init(_ configuration: BridgeConfiguration) {
         hasAdvertisedAddress = !configuration.rtc.nodeAddresses.isEmpty || configuration.rtc.asksForExternalAddress
@@ -81,7 +81,8 @@ struct PortPlan {
                 listeners + [
                     Port(
                         ports: relayRange, transport: .udp, audience: .everyone,
-                        purpose: "relayed media; coturn's min-port and max-port, if you set them", label: "TURN relays")
+                        purpose: "relayed media, if min-port and max-port are those of our turnserver.conf",
+                        label: "TURN relays")
                 ]
             )
         }
