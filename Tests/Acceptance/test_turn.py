@@ -163,6 +163,15 @@ def test_users_of_the_homeserver_get_credentials(request: pytest.FixtureRequest)
         coturn.stop()
 
 
+def test_apps_need_a_token_of_ours(focus: Callbridge) -> None:
+    url = focus.url + "/turn/credentials"
+    for token in (None, "no.token.atall", focus.token("any", "an app")[:-4] + "AAAA"):
+        refused = http("GET", url, token=token)
+        assert refused.status == 401 and refused.headers["access-control-allow-origin"] == "*"
+    answer = http("GET", url, token=focus.token("any", "an app"))
+    assert (answer.status, answer.json, answer.headers["cache-control"]) == (200, {"iceServers": []}, "no-store")
+
+
 def test_doctor_finds_an_open_relay(new_turn_site: Callable[..., Site]) -> None:
     site = new_turn_site(options=["--allow-loopback-peers"])
     doctor = site.command("doctor", "turn")

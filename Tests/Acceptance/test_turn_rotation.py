@@ -6,6 +6,7 @@
 """Rotation of TURN secrets with a real coturn on each store: nobody notices, and nothing is lost at any death."""
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import log_directory
 
+from TestBed.callbridge import Callbridge, run_callbridge
 from TestBed.coturn import REALM, STORES, SQLiteStore
 from TestBed.matrix import http
 from TestBed.processes import wait_until
@@ -193,6 +196,19 @@ def test_a_server_that_reads_another_store_is_noticed(new_turn_site: Callable[..
     assert abandoned.returncode == 0, abandoned.stderr
     wait_until(lambda: site.phases() == ["current"], 30, "the new secret is given up")
     assert site.current == old and site.store.secrets() == {old}
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:the-word@127.0.0.1:{}/d", "redis://:the-word@127.0.0.1:{}/1"])
+def test_a_database_that_says_nothing(request: pytest.FixtureRequest, url: str) -> None:
+    """It takes connections and never answers: every command ends, says so, and shows no password."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        directory = log_directory(request.module.__name__, request.node.name)
+        callbridge = Callbridge(directory, settings={"turn": {"realms": [
+            {"realm": REALM, "store": url.format(silent.getsockname()[1])}]}})
+        for words in (["turn", "rotate"], ["turn", "status"]):
+            result = run_callbridge(*words, "--config", str(callbridge.configuration_file), directory=directory)
+            assert result.returncode == 1 and "no answer" in result.stderr.splitlines()[-1], result.stderr
+            assert "the-word" not in result.stdout + result.stderr
 
 
 def test_clocks_that_differ(new_turn_site: Callable[..., Site]) -> None:

@@ -30,6 +30,8 @@ final class TURNSecretFile {
         }
         connection = try SQLiteConnection(path: path)
         try connection.execute("PRAGMA secure_delete=ON")
+        // Another process may be waiting for a store that is down, with its change half done.
+        try connection.execute("PRAGMA busy_timeout=20000")
         let found = try connection.execute("PRAGMA user_version").first?.first?.integer ?? 0
         guard found <= Self.version else {
             throw SchemaError.newerThanThisVersion(found: found, supported: Self.version)
