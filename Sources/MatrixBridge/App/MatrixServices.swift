@@ -14,6 +14,7 @@ import ServiceLifecycle
 struct MatrixServices {
     let inbox: TransactionInbox
     let coordinator: CallCoordinator
+    let enforcement: CallEnforcement
     let exchange: TokenExchange
     let link: HomeserverLink
     let attendance: RoomAttendance
@@ -55,9 +56,11 @@ struct MatrixServices {
             now: clock.monotonic)
 
         let policy = AccessPolicy(settings, localServer: server)
+        let facts = RoomFactsBook()
+        enforcement = CallEnforcement(policy: policy, focus: control, issued: issued, facts: facts, logger: log)
         let errands = WakeUps()
         coordinator = CallCoordinator(
-            database: database, focus: control, issued: issued,
+            database: database, enforcement: enforcement, facts: facts,
             membershipPolicy: BotMembershipPolicy(bot: bot, access: policy), errands: errands, clock: clock,
             logger: log)
         attendance = RoomAttendance(
@@ -82,7 +85,7 @@ struct MatrixServices {
                 verifier: OpenIDVerifier(
                     transport: transport, discovery: discovery, localServer: server,
                     localBaseURL: settings.homeserverURL),
-                membership: MembershipCheck(client: client, bot: bot, delegate: delegate), focus: control,
+                membership: MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts), focus: control,
                 minter: JoinTokenMinter(key: key), issued: issued, clock: clock))
         appService = AppServiceRoutes(
             token: HomeserverToken(settings.homeserverToken.exposed), inbox: inbox, ownUsers: [bot.rawValue])
@@ -175,6 +178,6 @@ extension AccessPolicy {
             }
         self.init(
             localServer: localServer, fullAccess: listed.isEmpty ? nil : fullAccess,
-            membershipRequirement: membership, remotePublishing: publishing)
+            membershipRequirement: membership, remotePublishing: publishing, thresholds: settings.levels)
     }
 }

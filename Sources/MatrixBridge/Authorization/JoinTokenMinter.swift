@@ -16,15 +16,18 @@ package struct JoinTokenMinter: Sendable {
         self.key = key
     }
 
-    /// A token for one identity in one room. It never allows to create rooms or to change who is in them.
+    /// A token for one identity in one room. It never allows to create rooms, and to change who is in them only if the
+    /// rights say so.
     package func mint(
-        _ participant: FocusParticipant, mayPublish: Bool, unixSeconds: Int64,
+        _ participant: FocusParticipant, rights: ParticipantRights, unixSeconds: Int64,
     ) throws(TokenExchangeRefusal) -> String {
         var grant = VideoGrant()
         grant.roomJoin = true
         grant.room = participant.room
-        grant.canSubscribe = true
-        grant.canPublish = mayPublish
+        grant.canSubscribe = rights.canSubscribe
+        grant.canPublish = rights.canPublish
+        grant.canPublishData = rights.canPublishData
+        grant.roomAdmin = rights.canAdminister
         grant.canUpdateOwnMetadata = false
         var claims = TokenClaims()
         claims.identity = participant.identity

@@ -4,6 +4,7 @@
 //
 
 package import CallEvents
+import FocusSFU
 
 /// Turns an OpenID token into a token for the focus: verify the user, apply the policy, create the room, sign.
 ///
@@ -43,6 +44,9 @@ package actor TokenExchange {
     /// How long an empty room waits for its first participant, and for another after the last.
     private static let emptyTimeoutSeconds: UInt32 = 300
     private static let departureTimeoutSeconds: UInt32 = 20
+
+    /// A room in which more happens than this while one token is made is asked about later.
+    private static let maximumChecks = 10
 
     private let policy: AccessPolicy
     private let focusURL: String
@@ -91,9 +95,8 @@ package actor TokenExchange {
         let user = try await dependencies.verifier.verify(request.openIDToken)
         if case .slot(_, _, _, .some(let claimed)) = request.form, claimed != user { throw .userDiffersFromClaim }
         try spend(&userRate, user.rawValue)
-        if policy.membershipRequirement != .never {
-            try policy.admit(await dependencies.membership.membership(of: user, in: request.room))
-        }
+        var version = dependencies.membership.version(of: request.room)
+        var rights = try await admit(user, to: request)
         let participant = FocusParticipant(
             room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
         if level == .full {
@@ -106,13 +109,41 @@ package actor TokenExchange {
             }
         }
         guard !isShuttingDown else { throw .shuttingDown }
-        let jwt = try dependencies.minter.mint(
-            participant, mayPublish: policy.mayPublish(server, form: request.form),
-            unixSeconds: dependencies.clock.unixMilliseconds() / 1_000)
-        if let oldest = dependencies.issued.record(participant, of: user, in: request.room) {
+        let issued = dependencies.issued
+        if let oldest = issued.record(
+            participant, of: user, in: request.room, generation: request.generation, rights: rights)
+        {
             await dependencies.focus.removeParticipant(room: oldest.room, identity: oldest.identity)
         }
-        return Answer(url: focusURL, jwt: jwt)
+        // What happens in the room from here on finds the participant. What happened since the check did not, so the
+        // check is repeated until nothing did.
+        var now = dependencies.clock.unixMilliseconds()
+        for _ in 0..<Self.maximumChecks {
+            let current = dependencies.membership.version(of: request.room)
+            if current == version {
+                let jwt = try dependencies.minter.mint(participant, rights: rights, unixSeconds: now / 1_000)
+                return Answer(url: focusURL, jwt: jwt)
+            }
+            version = current
+            now = dependencies.clock.unixMilliseconds()
+            rights = try await admit(user, to: request)
+            _ = issued.setRights(rights, of: participant, user: user, in: request.room)
+        }
+        throw .rateLimited(retryAfterMilliseconds: 1_000)
+    }
+
+    /// Who may come in, and what it may do there.
+    private func admit(
+        _ user: UserID, to request: TokenRequest,
+    ) async throws(TokenExchangeRefusal) -> ParticipantRights {
+        let generation = request.generation
+        guard policy.membershipRequirement != .never else {
+            return policy.rights(of: user, generation: generation, facts: nil)
+        }
+        try policy.admit(await dependencies.membership.membership(of: user, in: request.room))
+        let facts = try await dependencies.membership.facts(of: request.room, for: user)
+        try policy.admit(user, generation: generation, facts: facts)
+        return policy.rights(of: user, generation: generation, facts: facts)
     }
 
     private func spend(_ rate: inout RequestRate, _ name: String) throws(TokenExchangeRefusal) {

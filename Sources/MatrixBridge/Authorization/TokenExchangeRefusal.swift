@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+package import CallEvents
+
 /// Why a client got no token. Each case is one status, one `errcode` and a sentence a person can act on.
 package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case notJSON
@@ -27,6 +29,14 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case notJoined
     /// Membership is required and nobody could say whether the user is joined.
     case membershipUnknown
+    /// The user's power level does not allow to take part in calls of the room.
+    ///
+    /// - Parameters:
+    ///   - needs: nil when no level is enough.
+    ///   - event: The event type whose level it is; nil when the level is configured.
+    case levelTooLow(has: PowerLevel, needs: PowerLevel?, event: String?)
+    /// The room was closed by a tombstone.
+    case roomReplaced(by: RoomID?)
     case rateLimited(retryAfterMilliseconds: UInt64)
     case roomCreationFailed
     case signingFailed
@@ -36,7 +46,7 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     package enum Reason: String, CaseIterable, Sendable {
         case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed
         case delegationUnsupported, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
-        case userDiffersFromClaim, notJoined, membershipUnknown, rateLimited, roomCreationFailed, signingFailed
+        case userDiffersFromClaim, notJoined, membershipUnknown, levelTooLow, roomReplaced, rateLimited, roomCreationFailed, signingFailed
         case shuttingDown
     }
 
@@ -56,6 +66,8 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .userDiffersFromClaim: .userDiffersFromClaim
         case .notJoined: .notJoined
         case .membershipUnknown: .membershipUnknown
+        case .levelTooLow: .levelTooLow
+        case .roomReplaced: .roomReplaced
         case .rateLimited: .rateLimited
         case .roomCreationFailed: .roomCreationFailed
         case .signingFailed: .signingFailed
@@ -102,12 +114,23 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .userDiffersFromClaim:
             MatrixError(status: 401, code: .unauthorized, message: "the verified user is not member.claimed_user_id")
         case .notJoined:
-            MatrixError(status: 403, code: .forbidden, message: "the user is not joined to the room")
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: "the user is not joined to the room; join it (an invitation is not enough) and try again")
         case .membershipUnknown:
             MatrixError(
                 status: 502, code: .unknown,
                 message:
                     "whether the user is joined to the room could not be found out; invite the call bot or try later")
+        case .levelTooLow(let has, let needs, let event):
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: Self.levelSentence(has: has, needs: needs, event: event))
+        case .roomReplaced(let replacement):
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: "the room was closed; "
+                    + (replacement.map { "join \($0), which takes its place, and call there" } ?? "call in another room"))
         case .rateLimited(let milliseconds):
             MatrixError(
                 status: 429, code: .limitExceeded, message: "too many token requests",
@@ -119,5 +142,14 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .shuttingDown:
             MatrixError(status: 503, code: .unknown, message: "the service is shutting down")
         }
+    }
+
+    /// What is needed, and who can give it.
+    private static func levelSentence(has: PowerLevel, needs: PowerLevel?, event: String?) -> String {
+        guard let needs else { return "this focus lets nobody take part in calls (matrix.levels.join: never)" }
+        let next =
+            event.map { "ask a moderator to raise your level, or to lower the one that \($0) needs in this room" }
+            ?? "ask a moderator of the room to raise your level"
+        return "power level \(needs) is needed to take part in calls of this room, and the user has \(has); \(next)"
     }
 }

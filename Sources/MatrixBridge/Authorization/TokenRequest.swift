@@ -16,6 +16,14 @@ package struct TokenRequest: Equatable, Sendable {
         case slot(String, memberID: String, device: DeviceID, claimedUser: UserID?)
     }
 
+    /// What the endpoint's clients speak.
+    package var generation: RTCMembership.Generation {
+        switch form {
+        case .compatibility: .sessionState
+        case .slot: .stickyDraft
+        }
+    }
+
     /// The OpenID token as the user's homeserver made it (Client-Server API, "OpenID").
     package struct OpenIDToken: Equatable, Sendable {
         package var accessToken: String

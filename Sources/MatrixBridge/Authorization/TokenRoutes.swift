@@ -42,7 +42,7 @@ package struct TokenRoutes: Sendable {
             }
             return .matrix(answer.body)
         } catch {
-            return .matrix(error.matrixError)
+            return .matrix(error.answer)
         }
     }
 }

@@ -14,8 +14,8 @@ package import Logging
 /// focus is in this process, so a crash that loses an order also ends the participants it was about.
 package actor CallCoordinator: TransactionConsumer {
     private nonisolated let database: Database
-    private let focus: any FocusControlling
-    private let issued: IssuedIdentities
+    private let enforcement: CallEnforcement
+    private let facts: RoomFactsBook
     private let membershipPolicy: BotMembershipPolicy
     /// Woken when an errand of the bot was stored.
     private let errands: WakeUps
@@ -26,16 +26,8 @@ package actor CallCoordinator: TransactionConsumer {
     private var readings: [RoomID: Bool] = [:]
     /// Events that had no effect, by reason.
     package nonisolated let refusals = Tally<EventRefusal>()
-    /// Participants taken out of the focus because their user left the room or was removed from the call.
-    package nonisolated let removals = Tally<Removal>()
-
     /// Invitations and joins of the bot that are not followed, because too many rooms wait.
     package nonisolated let refusedErrands = Tally<RoomErrand.Kind>()
-
-    package enum Removal: String, CaseIterable, Sendable {
-        case userLeftRoom
-        case membershipRedacted
-    }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { database.unownedExecutor }
 
@@ -43,12 +35,12 @@ package actor CallCoordinator: TransactionConsumer {
     private static let expiryCheckMilliseconds: UInt64 = 5_000
 
     package init(
-        database: Database, focus: any FocusControlling, issued: IssuedIdentities,
+        database: Database, enforcement: CallEnforcement, facts: RoomFactsBook,
         membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
     ) {
         self.database = database
-        self.focus = focus
-        self.issued = issued
+        self.enforcement = enforcement
+        self.facts = facts
         self.membershipPolicy = membershipPolicy
         self.errands = errands
         self.clock = clock
@@ -104,6 +96,7 @@ package actor CallCoordinator: TransactionConsumer {
                 guard isNew else { continue }
                 touched.insert(event.roomID)
                 try effects.apply(decoded, of: event, in: connection)
+                effects.news.append((event.roomID, decoded))
                 if case .roomMember(let member) = decoded {
                     let decision = membershipPolicy.decision(on: member, by: event.sender)
                     try follow(decision, member.roomID, &effects, connection)
@@ -147,6 +140,10 @@ package actor CallCoordinator: TransactionConsumer {
         for refusal in state.refusals {
             refusals.count(refusal)
         }
+        facts.set(state.facts, of: room)
+        // What changed while nobody told us: levels, a tombstone.
+        effects.levelChanges.insert(room)
+        if state.facts.tombstone != nil { effects.replaced.insert(room) }
         await committed(effects)
         return true
     }
@@ -158,8 +155,16 @@ package actor CallCoordinator: TransactionConsumer {
         var roster: CallRoster
         let now: UnixMilliseconds
         var changes: [RosterChange] = []
+        /// Events that change who may do what, in their order.
+        var news: [(room: RoomID, event: CallEvent)] = []
         var leavers: [RoomMember] = []
         var removed: Set<FocusParticipant> = []
+        /// Rooms whose power levels changed.
+        var levelChanges: Set<RoomID> = []
+        /// Rooms that were closed.
+        var replaced: Set<RoomID> = []
+        /// Rooms that the bot left.
+        var forgotten: Set<RoomID> = []
         var hasErrands = false
         var refusedErrands: [RoomErrand.Kind] = []
 
@@ -174,6 +179,11 @@ package actor CallCoordinator: TransactionConsumer {
                 for call in roster.members(in: member.roomID) where call.membership.sender == member.user {
                     removed.insert(FocusParticipant(call.membership))
                 }
+            }
+            switch decoded {
+            case .creation, .powerLevels: levelChanges.insert(event.roomID)
+            case .tombstone: replaced.insert(event.roomID)
+            default: break
             }
             try store(roster.apply(decoded, of: event, at: now), in: connection)
         }
@@ -200,6 +210,7 @@ package actor CallCoordinator: TransactionConsumer {
             }
         case .forgetRoom:
             try RoomErrandTable.remove(room: room, in: connection)
+            effects.forgotten.insert(room)
             try effects.store(effects.roster.forget(room), in: connection)
         }
     }
@@ -210,11 +221,15 @@ package actor CallCoordinator: TransactionConsumer {
         for kind in effects.refusedErrands {
             refusedErrands.count(kind)
         }
-        var removed = effects.removed
-        for member in effects.leavers {
-            removed.formUnion(issued.remove(user: member.user, from: member.roomID))
+        for (room, event) in effects.news { facts.take(event, in: room) }
+        for member in effects.leavers { await enforcement.removeUser(member.user, from: member.roomID) }
+        await perform(effects.changes, removing: effects.removed)
+        for room in effects.levelChanges.subtracting(effects.replaced) { await enforcement.adjustRights(in: room) }
+        for room in effects.replaced {
+            let announced = roster.members(in: room).map { FocusParticipant($0.membership) }
+            await enforcement.endCalls(of: room, announced: Set(announced), because: .roomReplaced)
         }
-        await perform(effects.changes, removing: removed)
+        for room in effects.forgotten { facts.forget(room) }
     }
 
     /// Carries out what follows from committed changes.
@@ -234,14 +249,8 @@ package actor CallCoordinator: TransactionConsumer {
                 continue
             }
         }
-        for participant in leavers {
-            removals.count(.userLeftRoom)
-            await focus.removeParticipant(room: participant.room, identity: participant.identity)
-        }
-        for participant in redacted.subtracting(leavers) {
-            removals.count(.membershipRedacted)
-            await focus.removeParticipant(room: participant.room, identity: participant.identity)
-        }
+        await enforcement.remove(leavers, because: .userLeftRoom)
+        await enforcement.remove(redacted.subtracting(leavers), because: .membershipRedacted)
     }
 
     private static func events(

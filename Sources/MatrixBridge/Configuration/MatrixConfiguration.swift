@@ -43,6 +43,8 @@ package struct MatrixConfiguration: Equatable, Sendable {
     package var fullAccessHomeservers: [String]
     package var membershipPolicy: MembershipPolicy
     package var remotePublishing: RemotePublishing
+    /// Which power level gives which right in a call.
+    package var levels: GrantThresholds
     /// Homeservers that may be looked up at private addresses.
     package var privateServers: [String]
     /// Whether a homeserver may show any TLS certificate.
@@ -95,7 +97,7 @@ package struct MatrixConfiguration: Equatable, Sendable {
         homeserverURLKey, serverNameKey, registrationKey, delegatedKey, asTokenKey, hsTokenKey,
         applicationServiceURLKey, botKey, serviceURLKey, websocketURLKey, pathPrefixKey, fullAccessKey, membershipKey,
         remotePublishingKey, privateServersKey, anyCertificateKey,
-    ]
+    ] + LevelConfiguration.keys
 
     /// Nil when no key of the section is set, or with `--dev`: then there is a focus and no bridge.
     init?(reading values: inout ConfigurationReader) {
@@ -110,6 +112,7 @@ package struct MatrixConfiguration: Equatable, Sendable {
         let fullAccess = values.texts(Self.fullAccessKey)
         self.membershipPolicy = MembershipPolicy(rawValue: values.choice(Self.membershipKey)) ?? .auto
         self.remotePublishing = RemotePublishing(rawValue: values.choice(Self.remotePublishingKey)) ?? .legacy
+        self.levels = LevelConfiguration.thresholds(&values)
         self.privateServers = values.texts(Self.privateServersKey)
         self.acceptsAnyTLSCertificate = values.boolean(Self.anyCertificateKey)
         guard let set = Self.keys.first(where: { values.isSet($0) }) else {

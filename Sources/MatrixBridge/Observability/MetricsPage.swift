@@ -65,6 +65,9 @@ struct MetricsPage: Sendable {
                 "callbridge_event_refused_total", "Matrix events that say nothing usable.",
                 matrix.coordinator.refusals.all.map { ("\($0.key)", $0.value) }.sorted { $0.0 < $1.0 })
             page.counters(
+                "callbridge_participants_adjusted_total", "Participants whose rights in a call followed their room.",
+                CallEnforcement.Measure.allCases.map { ($0.rawValue, matrix.enforcement.measures[$0]) })
+            page.counters(
                 "callbridge_bot_rooms_total", "What the bot did about its rooms, and what was refused.",
                 RoomAttendance.Event.allCases.map { ($0.rawValue, matrix.attendance.events[$0]) })
             page.counters(
