@@ -32,7 +32,7 @@ package func fuzzRoomEvent(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int3
         default: break
         }
         let level = authority.level(of: event.sender)
-        precondition(level == .creator || level <= .value(9_007_199_254_740_991), "a level that canonical JSON cannot say")
+        precondition(level == .creator || level <= .value(9_007_199_254_740_991), "a level that JSON cannot say")
         _ = authority.mayDo(.sendState(event.type), event.sender)
         _ = roster.apply(decoded, of: event, at: now)
         now += 3_600_000

@@ -20,6 +20,8 @@ package enum CallEvent: Equatable, Sendable {
     case tombstone(RoomTombstone)
     /// Messages of the room are encrypted from now on.
     case encryption
+    /// A text in the clear, which may be a command.
+    case message(RoomMessage)
     /// The event with this id was emptied.
     case redaction(EventID)
     /// Nothing to do with calls.
@@ -57,6 +59,8 @@ package enum CallEvent: Equatable, Sendable {
             return .redaction(event.eventID)
         case let type where StickyMembership.eventTypes.contains(type):
             return .membership(try StickyMembership.decode(event))
+        case RoomMessage.eventType:
+            return RoomMessage(event).map { .message($0) } ?? .other
         case let type
         where RTCNotification.eventTypes.contains(type) || RTCNotification.callNotifyEventTypes.contains(type):
             return .notification(try RTCNotification.decode(event))

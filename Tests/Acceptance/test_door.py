@@ -163,3 +163,99 @@ class TestRemoval:
         alice.call("PUT", f"/_matrix/client/v3/rooms/{part(room)}/redact/{part(event)}/{uuid.uuid4().hex}", {})
         participant.wait_for("disconnected", seconds=ENFORCED_WITHIN)
         assert http("GET", bed.callbridge.url + "/rtc/validate", token=token["jwt"]).status == 401
+
+
+class TestGhosts:
+    """A client that dies leaves the call within 15 s, whichever generation announced it."""
+
+    WITHIN = 15
+
+    def killed(self, bed: MatrixBed, room: str, participant, is_gone) -> float:
+        """Kills the client once the focus has it for good; returns how long its membership outlived it."""
+        participant.kill()
+        began = time.monotonic()
+        wait_until(is_gone, 40, "the membership of the dead client is cleared")
+        return time.monotonic() - began
+
+    def slot_token(self, bed: MatrixBed, user: User, room: str, member: str) -> dict:
+        body = {"room_id": room, "slot_id": "m.call#ROOM", "openid_token": user.openid_token(),
+                "member": {"id": member, "claimed_user_id": user.user_id, "claimed_device_id": user.device_id}}
+        answer = http("POST", bed.callbridge.url + "/get_token", body)
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    def in_roster(self, bed: MatrixBed, user: User) -> bool:
+        return any(user.user_id in str(entry) and '"membership"' in str(bytes(entry[0]))
+                   for entry in bed.callbridge.rows("SELECT entry FROM roster_entries"))
+
+    def test_state_membership(self, bed: MatrixBed, new_participant) -> None:
+        alice = bed.user("alice")
+        room = watched_room(bed, alice)
+        alice.join_call(room, bed.callbridge.url)
+        wait_until(lambda: self.in_roster(bed, alice), 20, "alice is in the roster")
+        participant, _ = connect(bed, room, alice, new_participant)
+        time.sleep(2)
+        took = self.killed(
+            bed, room, participant, lambda: alice.state(room, CALL_MEMBER, alice.call_state_key) == {})
+        assert took < self.WITHIN, f"{took:.1f} s"
+        print(f"cleared after {took:.1f} s")
+
+    @pytest.mark.parametrize("kind", ["org.matrix.msc4143.rtc.member"])
+    def test_sticky_membership(self, bed: MatrixBed, new_participant, kind: str) -> None:
+        alice = bed.user("alice")
+        room = alice.call("POST", "/_matrix/client/v3/createRoom", {"preset": "private_chat"})["room_id"]
+        bot = f"@callbot:{bed.callbridge.server_name}"
+        alice.invite(room, bot)
+        wait_until(lambda: bot in alice.members(room), 20, "the bot accepts")
+        member = uuid.uuid4().hex
+        content = {"slot_id": "m.call#ROOM", "application": {"type": "m.call"},
+                   "member": {"id": member, "user_id": alice.user_id, "device_id": alice.device_id},
+                   "rtc_transports": [{"type": "livekit", "livekit_service_url": bed.callbridge.url}],
+                   "versions": [], "msc4354_sticky_key": member}
+        path = f"/_matrix/client/v3/rooms/{part(room)}/send/{kind}/{uuid.uuid4().hex}"
+        alice.call("PUT", path, content, {"org.matrix.msc4354.sticky_duration_ms": 3600000})
+        wait_until(lambda: self.in_roster(bed, alice), 20, "alice is in the roster")
+        token = self.slot_token(bed, alice, room, member)
+        participant = new_participant("alice")
+        participant.connect(token["url"], token["jwt"])
+        time.sleep(2)
+        took = self.killed(bed, room, participant, lambda: not self.in_roster(bed, alice))
+        assert took < self.WITHIN, f"{took:.1f} s"
+        print(f"cleared after {took:.1f} s")
+
+    def test_a_delayed_leave_that_was_handed_over(self, bed: MatrixBed, new_participant) -> None:
+        alice = bed.user("alice")
+        room = bed.room(alice)
+        alice.join_call(room, bed.callbridge.url)
+        delay_id = alice.leave_call_later(room, 5_000)
+        body = {**alice.call_token_request(room), "delay_id": delay_id, "delay_timeout": 5_000}
+        token = bed.callbridge.sfu_get(body)
+        assert token.status == 200, token.text
+        participant = new_participant("alice")
+        participant.connect(token.json["url"], token.json["jwt"])
+        time.sleep(12)
+        assert alice.state(room, CALL_MEMBER, alice.call_state_key)["device_id"], "kept alive by the focus"
+        took = self.killed(
+            bed, room, participant, lambda: alice.state(room, CALL_MEMBER, alice.call_state_key) == {})
+        assert took < self.WITHIN, f"{took:.1f} s"
+
+    def test_a_delayed_leave_of_somebody_else(self, bed: MatrixBed) -> None:
+        alice, bob = bed.user("alice"), bed.user("bob")
+        room = bed.room(alice, bob)
+        alice.join_call(room, bed.callbridge.url)
+        delay_id = alice.leave_call_later(room, 20_000)
+        body = {**bob.call_token_request(room), "delay_id": delay_id, "delay_timeout": 20_000}
+        answer = bed.callbridge.sfu_get(body)
+        assert (answer.status, answer.errcode) == (400, "M_BAD_JSON")
+        assert answer.json["callbridge.reason"] == "delayedEventUnknown"
+
+    def test_the_delegation_endpoint(self, bed: MatrixBed) -> None:
+        alice = bed.user("alice")
+        room = bed.room(alice)
+        url = bed.callbridge.url + "/delegate_delayed_leave"
+        assert http("POST", url, {}).status == 400
+        body = {"room_id": room, "slot_id": "m.call#ROOM", "openid_token": alice.openid_token(),
+                "member": {"id": "m1", "claimed_user_id": alice.user_id, "claimed_device_id": alice.device_id},
+                "delay_id": alice.leave_call_later(room, 8_000)}
+        answer = http("POST", url, body)
+        assert (answer.status, answer.json) == (200, {}), answer.text

@@ -11,10 +11,14 @@ extension RoomDirectory {
     ///
     /// - Returns: false when room or identity were not there.
     @discardableResult
-    package func setRights(_ rights: ParticipantRights, ofIdentity identity: String, inRoom room: String) async -> Bool {
+    package func setRights(
+        _ rights: ParticipantRights, ofIdentity identity: String, inRoom room: String
+    ) async -> Bool {
         // Before the session: a join that the worker takes after it then finds the change.
         let limits = configuration.limits
-        guard identity.utf8.count <= limits.identityLength, room.utf8.count <= limits.roomNameLength else { return false }
+        guard identity.utf8.count <= limits.identityLength, room.utf8.count <= limits.roomNameLength else {
+            return false
+        }
         standingRights.withLockedValue {
             $0.change(room: room, identity: identity, to: rights, at: UnixClock.seconds())
         }

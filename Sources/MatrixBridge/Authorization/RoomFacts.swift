@@ -27,7 +27,7 @@ package struct RoomFacts: Equatable, Sendable {
             case .join: joined.insert(member.user)
             case .leave, .ban, .invite, .knock: joined.remove(member.user)
             }
-        case .membership, .slot, .notification, .decline, .legacy, .redaction, .other, .refused: return
+        case .membership, .slot, .notification, .decline, .legacy, .message, .redaction, .other, .refused: return
         }
     }
 }

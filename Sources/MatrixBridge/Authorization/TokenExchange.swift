@@ -26,20 +26,32 @@ package actor TokenExchange {
         package var focus: any FocusControlling
         package var minter: JoinTokenMinter
         package var issued: IssuedIdentities
+        /// What users tried, for `why`.
+        package var attempts: AttemptLog
+        package var delegation: DelayedLeaveDelegation
         package var clock: ServiceClock
 
         package init(
             verifier: OpenIDVerifier, membership: any MembershipChecking, focus: any FocusControlling,
-            minter: JoinTokenMinter, issued: IssuedIdentities, clock: ServiceClock,
+            minter: JoinTokenMinter, issued: IssuedIdentities, attempts: AttemptLog = AttemptLog(),
+            delegation: DelayedLeaveDelegation, clock: ServiceClock,
         ) {
             self.verifier = verifier
             self.membership = membership
             self.focus = focus
             self.minter = minter
             self.issued = issued
+            self.attempts = attempts
+            self.delegation = delegation
             self.clock = clock
         }
     }
+
+    /// Requests of all users of another server: at once, and per second from then on.
+    static let serverBurst = 300
+    static let serverPerSecond = 50.0
+    /// Requests of one user at once.
+    static let userBurst = 20
 
     /// How long an empty room waits for its first participant, and for another after the last.
     private static let emptyTimeoutSeconds: UInt32 = 300
@@ -52,9 +64,9 @@ package actor TokenExchange {
     private let focusURL: String
     private let dependencies: Dependencies
     /// Before verification, by the server a token claims: bounds the requests we send to strangers.
-    private var serverRate = RequestRate(burst: 300, perSecond: 50, maximumNames: 4_096)
+    private var serverRate = RequestRate(burst: serverBurst, perSecond: serverPerSecond, maximumNames: 4_096)
     /// After verification, by user.
-    private var userRate = RequestRate(burst: 20, perSecond: 1, maximumNames: 16_384)
+    private var userRate = RequestRate(burst: userBurst, perSecond: 1, maximumNames: 16_384)
     private var isShuttingDown = false
     /// Refusals by reason.
     package nonisolated let refusals = Tally<TokenExchangeRefusal.Reason>()
@@ -82,24 +94,62 @@ package actor TokenExchange {
         }
     }
 
-    private func exchange(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> Answer {
+    /// Takes a delayed leave over and hands out nothing.
+    package func delegate(
+        _ read: @Sendable () throws(TokenExchangeRefusal) -> TokenRequest,
+    ) async throws(TokenExchangeRefusal) {
+        do throws(TokenExchangeRefusal) {
+            let request = try read()
+            let user = try await verify(request)
+            _ = try await admit(user, to: request)
+            try await takeOver(request, user)
+        } catch {
+            refusals.count(error.reason)
+            throw error
+        }
+    }
+
+    private func takeOver(_ request: TokenRequest, _ user: UserID) async throws(TokenExchangeRefusal) {
+        guard let wish = request.delegation else { return }
+        let participant = FocusParticipant(room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
+        try await dependencies.delegation.take(wish, of: participant, room: request.room, user: user)
+    }
+
+    /// Whose request it is.
+    private func verify(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> UserID {
         guard !isShuttingDown else { throw .shuttingDown }
         let server = request.openIDToken.server
-        let level = policy.level(of: server)
-        if request.asksForDelegation {
-            throw level == .restricted ? .delegationNotAllowed : .delegationUnsupported
-        }
+        if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
         if server != policy.localServer {
             try spend(&serverRate, server.rawValue)
         }
         let user = try await dependencies.verifier.verify(request.openIDToken)
         if case .slot(_, _, _, .some(let claimed)) = request.form, claimed != user { throw .userDiffersFromClaim }
         try spend(&userRate, user.rawValue)
+        return user
+    }
+
+    private func exchange(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> Answer {
+        let user = try await verify(request)
+        let now = dependencies.clock.unixMilliseconds()
+        do throws(TokenExchangeRefusal) {
+            let answer = try await issue(request, to: user)
+            dependencies.attempts.note(user, in: request.room, "a token was issued", at: now)
+            return answer
+        } catch {
+            dependencies.attempts.note(
+                user, in: request.room, "refused (\(error.reason.rawValue)): \(error.matrixError.message)", at: now)
+            throw error
+        }
+    }
+
+    private func issue(_ request: TokenRequest, to user: UserID) async throws(TokenExchangeRefusal) -> Answer {
         var version = dependencies.membership.version(of: request.room)
         var rights = try await admit(user, to: request)
         let participant = FocusParticipant(
             room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
-        if level == .full {
+        try await takeOver(request, user)
+        if policy.level(of: request.openIDToken.server) == .full {
             do {
                 try await dependencies.focus.createRoom(
                     named: participant.room, emptyTimeoutSeconds: Self.emptyTimeoutSeconds,

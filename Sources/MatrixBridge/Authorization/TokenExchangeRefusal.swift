@@ -14,8 +14,12 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case bodyTooLarge
     /// The delayed leave of a user whose server has no full access.
     case delegationNotAllowed
-    /// This service does not take over delayed leaves; the client repeats the request without them.
-    case delegationUnsupported
+    /// The client API of the user's server cannot be found, so its delayed leave could not be kept.
+    case clientAPIUnknown
+    /// The user has no delayed event of that id that ends a call of the room.
+    case delayedEventUnknown
+    /// The delayed leave could not be stored.
+    case delegationFailed
     /// The user's server says that the token is not one of its own.
     case tokenNotValid
     /// The user's server could not be asked.
@@ -44,10 +48,10 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
 
     /// The refusals without their details: what is counted.
     package enum Reason: String, CaseIterable, Sendable {
-        case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed
-        case delegationUnsupported, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
-        case userDiffersFromClaim, notJoined, membershipUnknown, levelTooLow, roomReplaced, rateLimited, roomCreationFailed, signingFailed
-        case shuttingDown
+        case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed, clientAPIUnknown
+        case delayedEventUnknown, delegationFailed, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
+        case userDiffersFromClaim, notJoined, membershipUnknown, levelTooLow, roomReplaced, rateLimited
+        case roomCreationFailed, signingFailed, shuttingDown
     }
 
     package var reason: Reason {
@@ -58,7 +62,9 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .malformedField: .malformedField
         case .bodyTooLarge: .bodyTooLarge
         case .delegationNotAllowed: .delegationNotAllowed
-        case .delegationUnsupported: .delegationUnsupported
+        case .clientAPIUnknown: .clientAPIUnknown
+        case .delayedEventUnknown: .delayedEventUnknown
+        case .delegationFailed: .delegationFailed
         case .tokenNotValid: .tokenNotValid
         case .lookupFailed: .lookupFailed
         case .homeserverDown: .homeserverDown
@@ -91,11 +97,18 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
             MatrixError(
                 status: 400, code: .badJSON,
                 message: "delayed leave events are taken over only for users of this focus's own servers")
-        case .delegationUnsupported:
+        case .clientAPIUnknown:
             MatrixError(
                 status: 400, code: .badJSON,
-                message: "this focus does not take over delayed leave events; repeat without delay_id and delay_timeout"
-            )
+                message: "the user's server says nowhere where its client API is, so its delayed leave event cannot be "
+                    + "kept; repeat without delay_id and delay_timeout")
+        case .delayedEventUnknown:
+            MatrixError(
+                status: 400, code: .badJSON,
+                message: "the user has no delayed event of this delay_id that ends a call of the room; schedule one, "
+                    + "or repeat without delay_id and delay_timeout")
+        case .delegationFailed:
+            MatrixError(status: 500, code: .unknown, message: "the delayed leave event could not be stored; try again")
         case .tokenNotValid:
             MatrixError(
                 status: 401, code: .unauthorized,
@@ -130,7 +143,7 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
             MatrixError(
                 status: 403, code: .forbidden,
                 message: "the room was closed; "
-                    + (replacement.map { "join \($0), which takes its place, and call there" } ?? "call in another room"))
+                    + (replacement.map { "join \($0), which takes its place" } ?? "call in another room"))
         case .rateLimited(let milliseconds):
             MatrixError(
                 status: 429, code: .limitExceeded, message: "too many token requests",

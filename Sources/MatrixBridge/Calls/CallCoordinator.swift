@@ -16,6 +16,10 @@ package actor CallCoordinator: TransactionConsumer {
     private nonisolated let database: Database
     private let enforcement: CallEnforcement
     private let facts: RoomFactsBook
+    /// Takes commands; nil when nobody does.
+    private let desk: BotDesk?
+    /// Rooms that the bot has just come to, and whose state is not known yet.
+    private var arrivals: Set<RoomID> = []
     private let membershipPolicy: BotMembershipPolicy
     /// Woken when an errand of the bot was stored.
     private let errands: WakeUps
@@ -35,12 +39,13 @@ package actor CallCoordinator: TransactionConsumer {
     private static let expiryCheckMilliseconds: UInt64 = 5_000
 
     package init(
-        database: Database, enforcement: CallEnforcement, facts: RoomFactsBook,
+        database: Database, enforcement: CallEnforcement, facts: RoomFactsBook, desk: BotDesk? = nil,
         membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
     ) {
         self.database = database
         self.enforcement = enforcement
         self.facts = facts
+        self.desk = desk
         self.membershipPolicy = membershipPolicy
         self.errands = errands
         self.clock = clock
@@ -56,6 +61,11 @@ package actor CallCoordinator: TransactionConsumer {
 
     /// Every running call.
     package var calls: [RosterCall] { roster.calls }
+
+    /// The memberships of a server's users.
+    package func memberships(ofServer server: ServerName) -> [RosterEntry] {
+        roster.entries { $0.membership != nil && $0.sender.serverName == server }
+    }
 
     /// Removes memberships when their time has come, until the task is cancelled.
     package func run() async {
@@ -91,12 +101,14 @@ package actor CallCoordinator: TransactionConsumer {
             for event in events {
                 let decoded = CallEvent.decode(event)
                 if decoded == .other { continue }
+                if case .message(let message) = decoded, desk?.wants(message) != true { continue }
                 let isNew = try TransactionTable.apply(
                     eventID: event.eventID.rawValue, sequence: transaction.sequence, in: connection)
                 guard isNew else { continue }
-                touched.insert(event.roomID)
+                if case .message = decoded {} else { touched.insert(event.roomID) }
                 try effects.apply(decoded, of: event, in: connection)
                 effects.news.append((event.roomID, decoded))
+                if case .message(let message) = decoded { effects.messages.append(message) }
                 if case .roomMember(let member) = decoded {
                     let decision = membershipPolicy.decision(on: member, by: event.sender)
                     try follow(decision, member.roomID, &effects, connection)
@@ -141,6 +153,7 @@ package actor CallCoordinator: TransactionConsumer {
             refusals.count(refusal)
         }
         facts.set(state.facts, of: room)
+        if arrivals.remove(room) != nil { desk?.joined(room) }
         // What changed while nobody told us: levels, a tombstone.
         effects.levelChanges.insert(room)
         if state.facts.tombstone != nil { effects.replaced.insert(room) }
@@ -157,6 +170,8 @@ package actor CallCoordinator: TransactionConsumer {
         var changes: [RosterChange] = []
         /// Events that change who may do what, in their order.
         var news: [(room: RoomID, event: CallEvent)] = []
+        /// Texts that may be commands.
+        var messages: [RoomMessage] = []
         var leavers: [RoomMember] = []
         var removed: Set<FocusParticipant> = []
         /// Rooms whose power levels changed.
@@ -221,7 +236,13 @@ package actor CallCoordinator: TransactionConsumer {
         for kind in effects.refusedErrands {
             refusedErrands.count(kind)
         }
-        for (room, event) in effects.news { facts.take(event, in: room) }
+        for (room, event) in effects.news {
+            facts.take(event, in: room)
+            if case .roomMember(let member) = event, member.user == membershipPolicy.bot, member.membership == .join {
+                arrivals.insert(room)
+            }
+        }
+        for message in effects.messages { desk?.take(message) }
         for member in effects.leavers { await enforcement.removeUser(member.user, from: member.roomID) }
         await perform(effects.changes, removing: effects.removed)
         for room in effects.levelChanges.subtracting(effects.replaced) { await enforcement.adjustRights(in: room) }
@@ -229,7 +250,10 @@ package actor CallCoordinator: TransactionConsumer {
             let announced = roster.members(in: room).map { FocusParticipant($0.membership) }
             await enforcement.endCalls(of: room, announced: Set(announced), because: .roomReplaced)
         }
-        for room in effects.forgotten { facts.forget(room) }
+        for room in effects.forgotten {
+            facts.forget(room)
+            arrivals.remove(room)
+        }
     }
 
     /// Carries out what follows from committed changes.

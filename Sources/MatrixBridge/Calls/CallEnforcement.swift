@@ -21,6 +21,9 @@ package struct CallEnforcement: Sendable {
         case roomReplaced
         /// Its user's power level is lower than it was, or the room asks for more.
         case rightsReduced
+        /// By a command in the admin room.
+        case kickedByCommand
+        case endedByCommand
         case rightsRestored
     }
 

@@ -203,7 +203,7 @@ package struct MatrixClient: Sendable {
         return transports
     }
 
-    private func call(
+    func call(
         _ method: HTTPClientRequest.Method, _ path: [String], query: [(String, String)] = [], body: JSONValue? = nil,
         as masquerade: Masquerade? = nil, maximumBodyByteCount: Int = 1 << 20, timeoutMilliseconds: Int = 10_000,
     ) async throws(MatrixClientError) -> JSONValue {

@@ -75,7 +75,9 @@ struct AccessPolicyTests {
         .init(
             name: "raised by the room", generation: .sessionState, facts: facts(level: 50, events: [callMember: 75]),
             expected: nil),
-        .init(name: "sticky events need no state level", generation: .stickyDraft, facts: facts(level: 0), expected: "psd-"),
+        .init(
+            name: "sticky events need no state level", generation: .stickyDraft, facts: facts(level: 0),
+            expected: "psd-"),
         .init(
             name: "sticky type raised", generation: .stickyDraft,
             facts: facts(level: 0, events: ["org.matrix.msc4143.rtc.member": 10]), expected: nil),
@@ -83,7 +85,8 @@ struct AccessPolicyTests {
             name: "encrypted: the level of encrypted events", generation: .stickyDraft,
             facts: facts(level: 0, events: ["m.room.encrypted": 10], isEncrypted: true), expected: nil),
         .init(
-            name: "final type", generation: .sticky, facts: facts(level: 0, events: ["m.rtc.member": 1]), expected: nil),
+            name: "final type", generation: .sticky, facts: facts(level: 0, events: ["m.rtc.member": 1]),
+            expected: nil),
         .init(
             name: "listeners", generation: .sessionState, facts: facts(level: 0), configure: { $0.join = .any },
             expected: "-s--"),
@@ -104,8 +107,8 @@ struct AccessPolicyTests {
             name: "nobody", generation: .sessionState, facts: facts(level: 100), configure: { $0.join = .never },
             expected: nil),
         .init(
-            name: "remote user in a call on one focus", generation: .sessionState, facts: facts(level: 50), user: remote,
-            expected: "psd-"),
+            name: "remote user in a call on one focus", generation: .sessionState, facts: facts(level: 50),
+            user: remote, expected: "psd-"),
         .init(
             name: "remote user of a newer client", generation: .stickyDraft, facts: facts(level: 50), user: remote,
             expected: "-s--"),

@@ -26,7 +26,8 @@ struct CallbridgeCommand: AsyncParsableCommand {
         version: CallbridgeVersion.text,
         subcommands: [
             ServeCommand.self, GenerateRegistrationCommand.self, CheckConfigCommand.self, ConfigCommand.self,
-            DiscoveryCommand.self, CallsCommand.self, TokenCommand.self, KeysCommand.self, VersionCommand.self,
+            DiscoveryCommand.self, DoctorCommand.self, CallsCommand.self, TokenCommand.self, KeysCommand.self,
+            VersionCommand.self,
         ]
     )
 }
