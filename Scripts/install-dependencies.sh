@@ -34,7 +34,7 @@ debian_packages() {
             echo "pkg-config git ca-certificates"
             ;;
         call) echo "python3 python3-venv" ;;
-        tests) echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core" ;;
+        tests) echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core postgresql-15" ;;
         *) fail "there is no part '$1'" "command line" "the parts are build, call and tests" ;;
     esac
 }
@@ -111,7 +111,7 @@ for part in "${parts[@]}"; do debian_packages "$part" > /dev/null; done
 install_debian_packages
 if has_part build; then check_swift; fi
 if has_part call || has_part tests; then
-    python_environment synapse matrix-synapse==1.163.2
+    python_environment synapse matrix-synapse==1.163.2 psycopg2-binary==2.9.13
     clients=(livekit==1.2.0 livekit-api==1.2.2 numpy)
     # One list for the environment: the second part adds to the first.
     if has_part tests || [ -e "$testbed/clients/with-tests" ]; then

@@ -25,6 +25,7 @@ struct MatrixServices {
     let attendance: RoomAttendance
     private let discoveryReport: DiscoveryReport
     private let appService: AppServiceRoutes
+    private let proxied: ProxiedTokenRoutes?
 
     /// - Throws: ``Termination`` when the database cannot be opened or a name is no Matrix name.
     init(
@@ -113,6 +114,14 @@ struct MatrixServices {
                 membership: MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts), focus: control,
                 minter: JoinTokenMinter(key: key), issued: issued, attempts: attempts,
                 delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), clock: clock))
+        let exchange = exchange
+        proxied = settings.delegatedRegistration.flatMap { registration in
+            delegate.map { delegate in
+                ProxiedTokenRoutes(
+                    exchange: exchange, token: registration.hsToken.exposed, localServer: server,
+                    focusURL: settings.websocketURL, delegate: delegate)
+            }
+        }
         appService = AppServiceRoutes(
             token: HomeserverToken(settings.homeserverToken.exposed), inbox: inbox, ownUsers: [bot.rawValue])
         let calls = CallCommands(
@@ -154,7 +163,7 @@ struct MatrixServices {
     func registerRoutes(on router: inout HTTPRouter, prefixes: [String]) {
         let (link, inbox) = (link, inbox)
         MatrixRoutes(
-            appService: appService, tokens: TokenRoutes(exchange: exchange),
+            appService: appService, tokens: TokenRoutes(exchange: exchange), proxied: proxied,
             readiness: { await Readiness.current(link: link, inbox: inbox) }
         ).register(on: &router, prefixes: prefixes)
     }

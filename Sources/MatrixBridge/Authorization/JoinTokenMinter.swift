@@ -9,6 +9,8 @@ package import FocusSFU
 package struct JoinTokenMinter: Sendable {
     /// Checked when a client joins, so a call may last longer.
     package static let lifetimeSeconds: Int64 = 3_600
+    /// For clients that ask their homeserver for a new one each time.
+    package static let shortLifetimeSeconds: Int64 = 600
 
     private let key: APIKey
 
@@ -20,6 +22,7 @@ package struct JoinTokenMinter: Sendable {
     /// rights say so.
     package func mint(
         _ participant: FocusParticipant, rights: ParticipantRights, unixSeconds: Int64,
+        lifetimeSeconds: Int64 = JoinTokenMinter.lifetimeSeconds,
     ) throws(TokenExchangeRefusal) -> String {
         var grant = VideoGrant()
         grant.roomJoin = true
@@ -33,7 +36,7 @@ package struct JoinTokenMinter: Sendable {
         claims.identity = participant.identity
         claims.issuedAt = unixSeconds
         claims.notBefore = unixSeconds
-        claims.expiry = unixSeconds + Self.lifetimeSeconds
+        claims.expiry = unixSeconds + lifetimeSeconds
         claims.video = grant
         do throws(AccessTokenFault) {
             return try AccessToken.sign(claims, with: key)

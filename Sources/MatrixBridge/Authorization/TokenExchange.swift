@@ -109,6 +109,39 @@ package actor TokenExchange {
         }
     }
 
+    /// The same for a user that a homeserver vouches for.
+    package func delegate(_ request: TokenRequest, by user: UserID) async throws(TokenExchangeRefusal) {
+        do throws(TokenExchangeRefusal) {
+            try receive(request, from: user)
+            _ = try await admit(user, to: request)
+            try await takeOver(request, user)
+        } catch {
+            refusals.count(error.reason)
+            throw error
+        }
+    }
+
+    /// A token for a user that a homeserver vouches for.
+    package func token(
+        for user: UserID, _ request: TokenRequest,
+    ) async throws(TokenExchangeRefusal) -> String {
+        do throws(TokenExchangeRefusal) {
+            try receive(request, from: user)
+            return try await noted(request, user).jwt
+        } catch {
+            refusals.count(error.reason)
+            throw error
+        }
+    }
+
+    private func receive(_ request: TokenRequest, from user: UserID) throws(TokenExchangeRefusal) {
+        guard !isShuttingDown else { throw .shuttingDown }
+        let server = user.serverName
+        if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
+        if server != policy.localServer { try spend(&serverRate, server.rawValue) }
+        try spend(&userRate, user.rawValue)
+    }
+
     private func takeOver(_ request: TokenRequest, _ user: UserID) async throws(TokenExchangeRefusal) {
         guard let wish = request.delegation else { return }
         let participant = FocusParticipant(room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
@@ -118,19 +151,24 @@ package actor TokenExchange {
     /// Whose request it is.
     private func verify(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> UserID {
         guard !isShuttingDown else { throw .shuttingDown }
-        let server = request.openIDToken.server
+        guard let token = request.openIDToken else { throw .missingField("openid_token") }
+        let server = token.server
         if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
         if server != policy.localServer {
             try spend(&serverRate, server.rawValue)
         }
-        let user = try await dependencies.verifier.verify(request.openIDToken)
+        let user = try await dependencies.verifier.verify(token)
         if case .slot(_, _, _, .some(let claimed)) = request.form, claimed != user { throw .userDiffersFromClaim }
         try spend(&userRate, user.rawValue)
         return user
     }
 
     private func exchange(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> Answer {
-        let user = try await verify(request)
+        try await noted(request, try await verify(request))
+    }
+
+    /// Issues a token and remembers for people what became of the request.
+    private func noted(_ request: TokenRequest, _ user: UserID) async throws(TokenExchangeRefusal) -> Answer {
         let now = dependencies.clock.unixMilliseconds()
         do throws(TokenExchangeRefusal) {
             let answer = try await issue(request, to: user)
@@ -149,7 +187,7 @@ package actor TokenExchange {
         let participant = FocusParticipant(
             room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
         try await takeOver(request, user)
-        if policy.level(of: request.openIDToken.server) == .full {
+        if policy.level(of: user.serverName) == .full {
             do {
                 try await dependencies.focus.createRoom(
                     named: participant.room, emptyTimeoutSeconds: Self.emptyTimeoutSeconds,
@@ -171,7 +209,10 @@ package actor TokenExchange {
         for _ in 0..<Self.maximumChecks {
             let current = dependencies.membership.version(of: request.room)
             if current == version {
-                let jwt = try dependencies.minter.mint(participant, rights: rights, unixSeconds: now / 1_000)
+                let jwt = try dependencies.minter.mint(
+                    participant, rights: rights, unixSeconds: now / 1_000,
+                    lifetimeSeconds: request.generation == .sticky
+                        ? JoinTokenMinter.shortLifetimeSeconds : JoinTokenMinter.lifetimeSeconds)
                 return Answer(url: focusURL, jwt: jwt)
             }
             version = current
@@ -190,6 +231,9 @@ package actor TokenExchange {
         guard policy.membershipRequirement != .never else {
             return policy.rights(of: user, generation: generation, facts: nil)
         }
+        var policy = policy
+        // With a homeserver in between, membership can always be found out.
+        if generation == .sticky { policy.membershipRequirement = .always }
         try policy.admit(await dependencies.membership.membership(of: user, in: request.room))
         let facts = try await dependencies.membership.facts(of: request.room, for: user)
         try policy.admit(user, generation: generation, facts: facts)

@@ -10,10 +10,12 @@ package import CallEvents
 /// `POST /sfu/get` (Gen A) and `POST /get_token` (Gen B) of MatrixRTC's LiveKit backend (MSC4195). Unknown members are
 /// ignored, because old and new clients overlap.
 package struct TokenRequest: Equatable, Sendable {
-    /// Which of the two endpoints, and what only that one carries.
+    /// Which of the endpoints, and what only that one carries.
     package enum Form: Equatable, Sendable {
         case compatibility(device: DeviceID)
         case slot(String, memberID: String, device: DeviceID, claimedUser: UserID?)
+        /// Through a homeserver; the device is not known.
+        case member(slot: String, memberID: String)
     }
 
     /// What the endpoint's clients speak.
@@ -21,6 +23,7 @@ package struct TokenRequest: Equatable, Sendable {
         switch form {
         case .compatibility: .sessionState
         case .slot: .stickyDraft
+        case .member: .sticky
         }
     }
 
@@ -38,7 +41,8 @@ package struct TokenRequest: Equatable, Sendable {
 
     package var room: RoomID
     package var form: Form
-    package var openIDToken: OpenIDToken
+    /// Nil when a homeserver vouches for the user.
+    package var openIDToken: OpenIDToken?
     /// The client wants us to keep its delayed leave event.
     package var delegation: Delegation?
 
@@ -57,7 +61,7 @@ package struct TokenRequest: Equatable, Sendable {
     /// Larger bodies are refused before they are read.
     package static let maximumBodyByteCount = 1 << 20
 
-    package init(room: RoomID, form: Form, openIDToken: OpenIDToken, delegation: Delegation? = nil) {
+    package init(room: RoomID, form: Form, openIDToken: OpenIDToken?, delegation: Delegation? = nil) {
         self.room = room
         self.form = form
         self.openIDToken = openIDToken
@@ -66,7 +70,7 @@ package struct TokenRequest: Equatable, Sendable {
 
     /// Reads a body of `POST /sfu/get`.
     package static func compatibility(_ body: [UInt8]) throws(TokenExchangeRefusal) -> TokenRequest {
-        let fields = try Fields(body)
+        let fields = try TokenRequestFields(body)
         let room = try fields.room("room")
         let device = try fields.device(try fields.required("device_id"), at: "device_id")
         return TokenRequest(
@@ -90,7 +94,7 @@ package struct TokenRequest: Equatable, Sendable {
     private static func slot(
         _ body: [UInt8], delayIsRequired: Bool,
     ) throws(TokenExchangeRefusal) -> TokenRequest {
-        let fields = try Fields(body)
+        let fields = try TokenRequestFields(body)
         let room = try fields.room("room_id")
         let slot = try fields.required("slot_id")
         let form: Form
@@ -116,7 +120,7 @@ package struct TokenRequest: Equatable, Sendable {
 
 /// The members of one object of a request. A missing, null or empty member is missing; a wrong type is no valid JSON
 /// for this endpoint.
-private struct Fields {
+struct TokenRequestFields {
     private let members: JSONObject
     /// Where the object stands, for messages.
     private let prefix: String
@@ -135,10 +139,10 @@ private struct Fields {
         self.prefix = prefix
     }
 
-    func object(_ name: String) throws(TokenExchangeRefusal) -> Fields? {
+    func object(_ name: String) throws(TokenExchangeRefusal) -> TokenRequestFields? {
         switch members[name] {
         case nil, .null: nil
-        case .object(let members): Fields(members: members, prefix: prefix + name + ".")
+        case .object(let members): TokenRequestFields(members: members, prefix: prefix + name + ".")
         default: throw .wrongType(prefix + name)
         }
     }

@@ -87,8 +87,16 @@ struct CallCommands: Sendable {
             if tokens[participant]?.1.rights?.canPublish == false { parts.append("listens only") }
             lines.append(parts.joined(separator: ", "))
         }
-        guard !lines.isEmpty else { return .text("Nobody is in a call of \(room).") }
-        return .list("In the call of \(room)", lines)
+        let rings = await coordinator.rings(in: room).map { ring in
+            let declined = ring.declinedBy.isEmpty ? "" : ", \(ring.declinedBy.count) declined"
+            return "\(ring.notification.sender) rang \(Self.length(now - ring.notification.sentAt)) ago: "
+                + "\(ring.outcome.rawValue)\(declined)"
+        }
+        guard !lines.isEmpty else {
+            let nobody = "Nobody is in a call of \(room)."
+            return rings.isEmpty ? .text(nobody) : .list(nobody, rings)
+        }
+        return .list("In the call of \(room)", lines + rings)
     }
 
     private func why(_ call: BotCommandCall) -> BotReply {

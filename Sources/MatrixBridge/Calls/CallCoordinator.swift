@@ -26,6 +26,8 @@ package actor CallCoordinator: TransactionConsumer {
     private let clock: ServiceClock
     private let logger: Logger
     private var roster = CallRoster()
+    /// What rang lately. In memory only: a ring lasts seconds.
+    private var board = RingBoard()
     /// Rooms whose state is being read, and whether something happened there since the reading began.
     private var readings: [RoomID: Bool] = [:]
     /// Events that had no effect, by reason.
@@ -62,6 +64,9 @@ package actor CallCoordinator: TransactionConsumer {
     /// Every running call.
     package var calls: [RosterCall] { roster.calls }
 
+    /// What rang lately in a room, oldest first.
+    package func rings(in room: RoomID) -> [RingBoard.Ring] { board.rings(in: room) }
+
     /// The memberships of a server's users.
     package func memberships(ofServer server: ServerName) -> [RosterEntry] {
         roster.entries { $0.membership != nil && $0.sender.serverName == server }
@@ -81,6 +86,7 @@ package actor CallCoordinator: TransactionConsumer {
     /// Removes the memberships whose time has come.
     package func expire() async throws {
         let now = clock.unixMilliseconds()
+        board.expire(at: now)
         guard let next = roster.nextExpiry, next <= now else { return }
         var changed = roster
         let changes = changed.expire(at: now)
@@ -238,6 +244,11 @@ package actor CallCoordinator: TransactionConsumer {
         }
         for (room, event) in effects.news {
             facts.take(event, in: room)
+            switch event {
+            case .notification(let notification): board.take(notification, at: effects.now)
+            case .decline(let decline): board.take(decline)
+            default: break
+            }
             if case .roomMember(let member) = event, member.user == membershipPolicy.bot, member.membership == .join {
                 arrivals.insert(room)
             }
@@ -267,9 +278,12 @@ package actor CallCoordinator: TransactionConsumer {
                 logger.info("A call started", metadata: ["matrix.room_id": "\(id.roomID)"])
             case .callEnded(let id):
                 logger.info("A call ended", metadata: ["matrix.room_id": "\(id.roomID)"])
-            case .memberLeft(let member, .redacted):
-                redacted.insert(FocusParticipant(member.membership))
-            case .memberLeft, .memberJoined, .memberUpdated, .entryStored, .entryRemoved, .slotStored, .slotRemoved:
+            case .memberLeft(let member, let cause):
+                if cause == .redacted { redacted.insert(FocusParticipant(member.membership)) }
+                board.left(member.membership.sender, in: member.membership.roomID)
+            case .memberJoined(let member):
+                board.joined(member.membership.sender, in: member.membership.roomID)
+            case .memberUpdated, .entryStored, .entryRemoved, .slotStored, .slotRemoved:
                 continue
             }
         }

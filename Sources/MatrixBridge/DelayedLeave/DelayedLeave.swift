@@ -76,7 +76,7 @@ package struct DelayedLeave: Sendable {
     private var sawJoining = false
     /// When the homeserver last took a restart.
     private var restartedAt: MonotonicTime
-    private var nextRequest: MonotonicTime
+    private var nextRequestAt: MonotonicTime
     /// A request is under way.
     private var isBusy = false
 
@@ -86,7 +86,7 @@ package struct DelayedLeave: Sendable {
         self.order = order
         self.began = now
         self.restartedAt = now
-        self.nextRequest = isResumed ? now : now.advanced(byMilliseconds: order.delay)
+        self.nextRequestAt = isResumed ? now : now.advanced(byMilliseconds: order.delay)
         self.keepsWaiting = isResumed
     }
 
@@ -104,7 +104,7 @@ package struct DelayedLeave: Sendable {
         case (.waiting, .some(let presence)) where presence.wasActive:
             state = .connected
             keepsWaiting = false
-            nextRequest = now
+            nextRequestAt = now
         case (.waiting, .some): sawJoining = true
         case (.waiting, nil) where sawJoining: state = .over(.neverConnected)
         case (.waiting, nil):
@@ -117,7 +117,7 @@ package struct DelayedLeave: Sendable {
 
     /// The request that is due; answer it with ``answered(_:to:at:random:)``.
     package mutating func nextRequest(at now: MonotonicTime) -> Request? {
-        guard !isBusy, now >= nextRequest else { return nil }
+        guard !isBusy, now >= nextRequestAt else { return nil }
         let request: Request
         switch state {
         case .waiting where keepsWaiting, .connected: request = .restart
@@ -138,19 +138,19 @@ package struct DelayedLeave: Sendable {
             restartedAt = now
             if case .leaving = state { return }
             keepsWaiting = false
-            nextRequest = now.advanced(byMilliseconds: order.delay / 5 * 4)
+            nextRequestAt = now.advanced(byMilliseconds: order.delay / 5 * 4)
         case (_, .restart, .gone), (_, _, .refused): state = .over(.lost)
         case (.leaving(let failures), _, .failed(let wait)): failed(failures, wait, at: now, random: random)
         case (_, _, .failed(let wait)):
             guard now.milliseconds(since: restartedAt) < order.delay else { return state = .over(.lost) }
-            nextRequest = now.advanced(byMilliseconds: wait ?? 1_000)
+            nextRequestAt = now.advanced(byMilliseconds: wait ?? 1_000)
         case (_, .send, .done), (_, .send, .gone): state = .over(.sent)
         }
     }
 
     private mutating func leave(at now: MonotonicTime) {
         state = .leaving(failures: 0)
-        nextRequest = now
+        nextRequestAt = now
     }
 
     /// Once the homeserver's own clock has run out there is nothing left to send.
@@ -158,7 +158,7 @@ package struct DelayedLeave: Sendable {
         let limit = max(1_000, min(Self.longestWait, order.delay))
         guard now.milliseconds(since: restartedAt) < limit else { return state = .over(.lost) }
         state = .leaving(failures: failures + 1)
-        nextRequest = now.advanced(
+        nextRequestAt = now.advanced(
             byMilliseconds: Self.retry.delayMilliseconds(failures: failures + 1, requested: wait, random: random))
     }
 }

@@ -37,8 +37,9 @@ package struct HomeserverDoctor: Sendable {
     package func run(room: String? = nil) async -> [DiscoveryCheck.Finding] {
         let base = settings.homeserverURL
         let answer = await get(base + "/_matrix/client/versions")
-        var (findings, features) = HomeserverVerdicts.versions(answer, url: base)
-        guard let features else { return findings }
+        let verdict = HomeserverVerdicts.versions(answer, url: base)
+        var findings = verdict.findings
+        guard let features = verdict.features else { return findings }
         findings.append(HomeserverVerdicts.clock(try? answer.get().header("Date"), ours: unixSeconds()))
         findings += HomeserverVerdicts.features(features)
         findings.append(
@@ -46,7 +47,7 @@ package struct HomeserverDoctor: Sendable {
                 await get(base + "/_matrix/federation/v1/openid/userinfo?access_token=callbridge-doctor"), url: base))
         findings.append(await crossOrigin())
         let token = HomeserverVerdicts.token(
-            await failure { () throws(MatrixClientError) in _ = try await client.whoami() },
+            await failure { () async throws(MatrixClientError) in _ = try await client.whoami() },
             registration: settings.registrationID, key: "matrix.registration")
         findings.append(token)
         guard token.severity == .ok else { return findings }
@@ -117,10 +118,12 @@ package struct HomeserverDoctor: Sendable {
             ]
         }
         let token = HomeserverVerdicts.token(
-            await failure { () throws(MatrixClientError) in _ = try await delegate.whoami() }, registration: id,
+            await failure { () async throws(MatrixClientError) in _ = try await delegate.whoami() }, registration: id,
             key: "matrix.delegated_registration")
         guard token.severity == .ok, let room = RoomID("!callbridge-doctor:\(server)") else { return [token] }
-        let question = await failure { () throws(MatrixClientError) in _ = try await delegate.isJoined(bot, in: room) }
+        let question = await failure { () async throws(MatrixClientError) in
+            _ = try await delegate.isJoined(bot, in: room)
+        }
         return [token, HomeserverVerdicts.delegation(question)]
     }
 
@@ -145,7 +148,7 @@ package struct HomeserverDoctor: Sendable {
         let members = roster.members(in: room)
         var findings = [RoomVerdicts.bot(bot, isJoined: state.facts.joined.contains(bot))]
         if let closed = RoomVerdicts.closed(state.facts.tombstone) { findings.append(closed) }
-        findings.append(RoomVerdicts.level(state.facts, policy: AccessPolicy(settings, localServer: server)))
+        findings.append(RoomVerdicts.level(state.facts))
         let stale = RoomVerdicts.devices(members, devices: await devices(of: Set(members.map(\.membership.sender))))
         guard stale.isEmpty else { return findings + stale }
         return findings + [.ok("\(members.count) devices are in the call, none of them stale")]

@@ -27,7 +27,7 @@ enum RoomVerdicts {
     }
 
     /// Whether ordinary members may announce themselves in a call.
-    static func level(_ facts: RoomFacts, policy: AccessPolicy) -> DoctorFinding {
+    static func level(_ facts: RoomFacts) -> DoctorFinding {
         let type = SessionStateMembership.eventType
         let needed = facts.authority.levelNeeded(for: .sendState(type))
         let ordinary = PowerLevel.value(facts.authority.powerLevels?.usersDefault ?? 0)

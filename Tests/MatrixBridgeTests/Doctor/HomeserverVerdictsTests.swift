@@ -143,13 +143,11 @@ struct HomeserverVerdictsTests {
         for right in ["!\(hash)", "!short:example.com", "#alias:example.com", ""] {
             #expect(RoomVerdicts.identifier(right) == nil)
         }
-        let policy = AccessPolicy(localServer: FakeHomeserver.local)
         Self.check(
-            RoomVerdicts.level(AccessPolicyTests.facts(level: 0), policy: policy), .fail, "needs 50",
+            RoomVerdicts.level(AccessPolicyTests.facts(level: 0)), .fail, "needs 50",
             fix: AccessPolicyTests.callMember)
         Self.check(
-            RoomVerdicts.level(
-                AccessPolicyTests.facts(level: 0, events: [AccessPolicyTests.callMember: 0]), policy: policy), .ok)
+            RoomVerdicts.level(AccessPolicyTests.facts(level: 0, events: [AccessPolicyTests.callMember: 0])), .ok)
         Self.check(RoomVerdicts.bot(FakeHomeserver.bot, isJoined: false), .warn, fix: "invite")
         let events = TransactionInboxTests()
         let state = RoomState(
