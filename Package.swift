@@ -35,7 +35,8 @@ let package = Package(
         .executableTarget(
             name: "MatrixBridge",
             dependencies: [
-                "CallEvents", "CCurl", "COpenSSLShims", "CResolv", "CSQLite", "FocusSFU", "OlmE2EE", "TURNCreds",
+                "CallEvents", "CCurl", "COpenSSLShims", "CPostgreSQL", "CResolv", "CSQLite", "FocusSFU", "OlmE2EE",
+                "TURNCreds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -46,6 +47,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            resources: [.embedInCode("TestCallPage")],
             swiftSettings: settings
         ),
         .target(
@@ -73,6 +75,7 @@ let package = Package(
         .target(name: "COpenSSLShims"),
         .target(name: "CUsrSCTP"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CResolv"),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -85,7 +88,8 @@ let package = Package(
         .testTarget(
             name: "FocusSFUTests",
             dependencies: [
-                "COpenSSLShims", "CSRTP", "FocusSFU",
+                "CDatagramIO", "COpenSSLShims", "CSRTP", "FocusSFU",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -99,7 +103,7 @@ let package = Package(
         .testTarget(
             name: "MatrixBridgeTests",
             dependencies: [
-                "CallEvents", "FocusSFU", "MatrixBridge",
+                "CallEvents", "FocusSFU", "MatrixBridge", "TURNCreds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -117,6 +121,9 @@ let package = Package(
 // What Scripts/fuzz.sh builds. Not for an ordinary build: libFuzzer brings the entry point.
 if Context.environment["CALLBRIDGE_FUZZ"] == "1" {
     package.targets.append(.target(name: "FuzzInput", path: "Fuzz/FuzzInput", swiftSettings: settings))
+    package.targets.append(
+        .executableTarget(
+            name: "FuzzTURN", dependencies: ["FuzzInput", "TURNCreds"], path: "Fuzz/TURN", swiftSettings: settings))
     for parser in [
         "AccessToken", "DCEP", "DTLS", "HTTP", "ICE", "JoinRequest", "RTCP", "RTP", "RoomEvent", "SCTP", "SDP", "SRTP",
         "Signal", "WebSocket",
@@ -142,10 +149,17 @@ if Context.environment["CALLBRIDGE_FUZZ"] == "1" {
 if Context.environment["CALLBRIDGE_BENCHMARKS"] == "1" {
     package.targets += [
         .target(name: "CAllocationCount", path: "Benchmarks/Sources/CAllocationCount"),
+        .target(name: "CHotLoop", path: "Benchmarks/Sources/CHotLoop", linkerSettings: [.linkedLibrary("crypto")]),
         .executableTarget(
             name: "hotpath",
-            dependencies: ["CAllocationCount", "FocusSFU"],
+            dependencies: ["CAllocationCount", "CDatagramIO", "CHotLoop", "FocusSFU"],
             path: "Benchmarks/Sources/hotpath",
+            swiftSettings: socketSettings
+        ),
+        .executableTarget(
+            name: "turncreds",
+            dependencies: ["TURNCreds"],
+            path: "Benchmarks/Sources/turncreds",
             swiftSettings: settings
         ),
     ]

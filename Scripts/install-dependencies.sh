@@ -10,7 +10,7 @@
 #
 #   build   libraries to compile Callbridge
 #   call    a homeserver and two clients: Synapse and the livekit SDK, from PyPI
-#   tests   what the tests need beyond that: Chromium, pytest, libsrtp2, protoc
+#   tests   what the tests need beyond that: Chromium, pytest, libsrtp2, protoc, coturn, PostgreSQL, Redis
 #
 # Python packages go to virtual environments below CALLBRIDGE_TESTBED (default .build/testbed), Debian's packages to the
 # system: that needs root or sudo, and only when something is missing. The Swift 6.3 toolchain is not installed here.
@@ -30,11 +30,14 @@ fail() {
 debian_packages() {
     case $1 in
         build)
-            echo "libssl-dev libusrsctp-dev libsqlite3-dev libcurl4-openssl-dev zlib1g-dev"
+            echo "libssl-dev libusrsctp-dev libsqlite3-dev libcurl4-openssl-dev libpq-dev zlib1g-dev"
             echo "pkg-config git ca-certificates"
             ;;
         call) echo "python3 python3-venv" ;;
-        tests) echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core postgresql-15" ;;
+        tests)
+            echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core"
+            echo "coturn postgresql-15 redis-server sqlite3 faketime openssl nginx-light iproute2 nftables curl"
+            ;;
         *) fail "there is no part '$1'" "command line" "the parts are build, call and tests" ;;
     esac
 }

@@ -55,7 +55,8 @@ run_build() {
     }
 }
 
-run_unit() { logged unit swift test --skip-build; }
+# A hanging test must not hold up everything else.
+run_unit() { logged unit timeout 900 swift test --skip-build; }
 
 run_acceptance() {
     logged release swift build -c release --product callbridge || return 1
@@ -74,7 +75,9 @@ run_acceptance() {
 sanitized() {
     local options=(--sanitize="$1" --scratch-path ".build/$1")
     logged "$1-build" swift build "${options[@]}" --product callbridgePackageTests || return 1
-    logged "$1" swift test "${options[@]}" --skip-build
+    LSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/leaks.txt \
+        TSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/races.txt \
+        logged "$1" timeout 1800 swift test "${options[@]}" --skip-build
 }
 
 run_thread() { sanitized thread; }

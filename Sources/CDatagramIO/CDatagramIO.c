@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <linux/sock_diag.h>
 #include <pthread.h>
+#include <sched.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -257,7 +259,19 @@ static int sameDestination(const CDatagramIO_datagram *a, const CDatagramIO_data
     return a->low == b->low && a->port == b->port && a->high == b->high;
 }
 
-uint32_t CDatagramIO_send(int socket, CDatagramIO_batch *batch, uint32_t used, uint64_t *calls) {
+uint32_t CDatagramIO_receive_backlog(int socket) {
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t length = sizeof memory;
+    if (getsockopt(socket, SOL_SOCKET, SO_MEMINFO, memory, &length) != 0 || memory[SK_MEMINFO_RCVBUF] == 0) return 0;
+    return (uint32_t)(100 * (uint64_t)memory[SK_MEMINFO_RMEM_ALLOC] / memory[SK_MEMINFO_RCVBUF]);
+}
+
+void CDatagramIO_yield(void) {
+    sched_yield();
+}
+
+uint32_t CDatagramIO_send(
+    int socket, CDatagramIO_batch *batch, uint32_t used, uint32_t *unreachable, uint64_t *calls) {
     internals *own = batch->internal;
     if (own->family == AF_UNSPEC) {
         own->family = familyOf(socket);
@@ -296,13 +310,13 @@ uint32_t CDatagramIO_send(int socket, CDatagramIO_batch *batch, uint32_t used, u
         messages++;
         i += run;
     }
-    uint32_t sentSlots = 0;
+    uint32_t doneSlots = 0;
     unsigned done = 0;
     while (done < messages) {
         int sent = sendmmsg(socket, own->messages + done, messages - done, MSG_DONTWAIT);
         (*calls)++;
         if (sent > 0) {
-            for (int i = 0; i < sent; i++) sentSlots += own->messages[done + i].msg_hdr.msg_iovlen;
+            for (int i = 0; i < sent; i++) doneSlots += own->messages[done + i].msg_hdr.msg_iovlen;
             done += (unsigned)sent;
         } else if (errno == EINTR) {
             continue;
@@ -311,9 +325,12 @@ uint32_t CDatagramIO_send(int socket, CDatagramIO_batch *batch, uint32_t used, u
         } else {
             // One unreachable destination must not cost the others their packets. A device that cannot
             // segment (EIO) loses this one message and never sees a segmented one again.
-            if (errno == EIO && own->messages[done].msg_hdr.msg_iovlen > 1) own->segmentation = 0;
+            uint32_t slots = own->messages[done].msg_hdr.msg_iovlen;
+            if (errno == EIO && slots > 1) own->segmentation = 0;
+            doneSlots += slots;
+            *unreachable += slots;
             done++;
         }
     }
-    return sentSlots;
+    return doneSlots;
 }

@@ -71,6 +71,11 @@ package struct TURNCredential: Equatable, Sendable {
         return Hexadecimal.text(of: digest.prefix(8))
     }
 
+    /// The pseudonym of a person's device: quotas count devices, and nobody else's use counts against a person.
+    package static func pseudonym(user: String, device: String?) throws(TURNCredentialFault) -> String {
+        try pseudonym(of: device.map { "\(user):\($0)" } ?? user)
+    }
+
     /// The password of a username, which may be another issuer's.
     package static func password(for username: String, secret: TURNSecret) throws(TURNCredentialFault) -> String {
         let message = Array(username.utf8)

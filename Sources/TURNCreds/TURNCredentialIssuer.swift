@@ -3,17 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// What a client needs to use TURN servers: the members of one `RTCIceServer`.
-package struct TURNServerAccess: Equatable, Sendable {
-    package let urls: [String]
-    package let username: String
-    package let credential: String
-    /// Unix seconds.
-    package let expiry: Int64
-}
-
 /// Gives participants access to the TURN servers that share one secret.
-package struct TURNCredentialIssuer: Sendable {
+package struct TURNCredentialIssuer: TURNAccessProviding {
     /// UDP first, then TCP, then TLS; each place once.
     package let servers: [TURNServer]
     /// How long credentials are good, in seconds.

@@ -4,6 +4,7 @@
 //
 
 import COpenSSLShims
+import FoundationEssentials
 
 /// The secret that coturn (`static-auth-secret` or its `turn_secret` table) shares with those who issue credentials.
 ///
@@ -16,6 +17,16 @@ package struct TURNSecret: Sendable, CustomStringConvertible, CustomDebugStringC
         guard !text.isEmpty else { return nil }
         bytes = Array(text.utf8)
     }
+
+    /// 256 random bits in base64, as coturn's own tools would take it; nil when there is no randomness to be had.
+    package static func random() -> TURNSecret? {
+        var random = [UInt8](repeating: 0, count: 32)
+        guard COpenSSLShims_random(&random, Int32(random.count)) == 1 else { return nil }
+        return TURNSecret(Data(random).base64EncodedString())
+    }
+
+    /// The secret itself: for the server's store and our own, never for a person or a log.
+    package var exposed: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The first eight hexadecimal digits of the SHA-256: enough to see which of two secrets is in use.
     package var fingerprint: String {

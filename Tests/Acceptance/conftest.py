@@ -21,6 +21,7 @@ from TestBed.callbridge import Callbridge  # noqa: E402
 from TestBed.participant import Event, Participant  # noqa: E402
 from TestBed.places import TESTBED  # noqa: E402
 from TestBed.signal_proxy import SignalProxy  # noqa: E402
+from TestBed.turn_site import Site  # noqa: E402
 
 LOGS = TESTBED / "acceptance"
 
@@ -110,3 +111,17 @@ def join(focus: Callbridge, address: str, room: str, new_participant: Callable[[
         participant.joined: Event = participant.connect(address, focus.token(room, name, *token_options), **options)
         return participant
     return connect
+
+
+@pytest.fixture
+def new_turn_site(request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
+    sites: list[Site] = []
+
+    def make(kind: str = "sqlite", options: list[str] | None = None) -> Site:
+        site = Site(log_directory(request.module.__name__, request.node.name), kind, options)
+        sites.append(site)
+        site.start()
+        return site
+    yield make
+    for site in sites:
+        site.stop()

@@ -17,7 +17,7 @@ from TestBed.places import free_tcp_port, free_udp_port
 
 COMMANDS = [
     [], ["serve"], ["generate-registration"], ["check-config"], ["config"], ["config", "print"], ["discovery"],
-    ["token"], ["token", "create"], ["keys"], ["keys", "new"], ["version"],
+    ["ports"], ["test-link"], ["token"], ["token", "create"], ["keys"], ["keys", "new"], ["load-test"], ["version"],
 ]
 SECRET = "a-secret-of-enough-letters-0123456789"
 CONFIGURATION, REGISTRATION, PORT_IN_USE, USAGE = 10, 11, 15, 64

@@ -42,22 +42,27 @@ class Callbridge:
     matrix_settings: dict = field(default_factory=dict)
     port: int = field(default_factory=free_tcp_port)
     rtc_port: int = field(default_factory=free_udp_port)
+    host: str = "127.0.0.1"
+    """Where it listens."""
+    launcher: tuple[str, ...] = ()
+    """What the command line begins with: a program that starts it in another network."""
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.api_key = "acceptance"
         self.process = ServerProcess(
-            "Callbridge", [str(callbridge_program()), "serve", "--config", str(self.configuration_file)],
+            "Callbridge",
+            [*self.launcher, str(callbridge_program()), "serve", "--config", str(self.configuration_file)],
             self.directory / "callbridge.log", environment=clean_environment(), directory=self.directory)
         self.write_configuration()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def websocket_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return f"ws://{self.host}:{self.port}"
 
     @property
     def configuration_file(self) -> Path:
@@ -89,7 +94,7 @@ class Callbridge:
             self.command("keys", "new", "--name", self.api_key, "--output", str(keys))
         configuration: dict = {
             "port": self.port,
-            "bind_addresses": ["127.0.0.1", "::1"],
+            "bind_addresses": ["127.0.0.1", "::1"] if self.host == "127.0.0.1" else [self.host],
             "data_directory": str(self.directory / "data"),
             "key_file": str(keys),
             "rtc": {"udp_port": self.rtc_port, "enable_loopback_candidate": True},

@@ -71,8 +71,18 @@ class ChromiumPeer:
         except Exception as error:
             raise AssertionError(f"{method}: {error}\n{self.log()}") from None
 
-    def connect(self, url: str, token: str, generation: int = 1, decrypts: bool = False) -> dict:
-        return self.call("connect", {"url": url, "token": token, "generation": generation, "decrypts": decrypts})
+    def connect(self, url: str, token: str, generation: int = 1, decrypts: bool = False,
+                ice_servers: list[dict] | None = None) -> dict:
+        return self.call("connect", {"url": url, "token": token, "generation": generation, "decrypts": decrypts,
+                                     "iceServers": ice_servers or []})
+
+    def chosen_candidates(self) -> list[str]:
+        """The type of our candidate in each nominated pair."""
+        return self.page.evaluate("""async () => {
+            const stats = new Map(await client.subscriber.peer.getStats());
+            return [...stats.values()].filter(s => s.type === "candidate-pair" && s.nominated)
+                .map(s => stats.get(s.localCandidateId).candidateType);
+        }""")
 
     def value(self, expression: str):
         """A property of the page's client, such as `state`."""

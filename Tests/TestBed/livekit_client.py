@@ -333,7 +333,12 @@ class Client:
                       for stats in side if stats.WhichOneof("stats") == "transport"]
         pairs = [stats.candidate_pair.candidate_pair for side in (found.publisher_stats, found.subscriber_stats)
                  for stats in side if stats.WhichOneof("stats") == "candidate_pair"]
+        local = {stats.local_candidate.rtc.id: stats.local_candidate.candidate
+                 for side in (found.publisher_stats, found.subscriber_stats)
+                 for stats in side if stats.WhichOneof("stats") == "local_candidate"}
         return {
+            "local": [rtc_name("IceCandidateType", local[pair.local_candidate_id].candidate_type)
+                      for pair in pairs if pair.nominated and pair.local_candidate_id in local],
             "ice": [rtc_name("IceTransportState", t.ice_state) for t in transports],
             "dtls": [rtc_name("DtlsTransportState", t.dtls_state) for t in transports],
             "srtp": sorted({t.srtp_cipher for t in transports if t.srtp_cipher}),

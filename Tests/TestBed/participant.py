@@ -30,7 +30,8 @@ class Participant:
     Every event is kept in the order of arrival; waiting looks at what came since a mark, so that nothing is missed.
     """
 
-    def __init__(self, name: str, log: Path):
+    def __init__(self, name: str, log: Path, prefix: list[str] | None = None):
+        """`prefix` starts the process elsewhere, such as in a network namespace."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ class Participant:
         self.number = 0
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [str(existing(CLIENTS_PYTHON, "the livekit SDK")), "-m", "TestBed.livekit_client"],
+                [*(prefix or []), str(existing(CLIENTS_PYTHON, "the livekit SDK")), "-m", "TestBed.livekit_client"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": str(REPOSITORY / "Tests"), "RUST_LOG": "livekit=debug,info"})
         threading.Thread(target=self.read, daemon=True).start()

@@ -14,6 +14,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "CDatagramIO_sink.h"
+
 /// Names the calling thread, 15 characters at most, for debuggers and `top`.
 void CDatagramIO_name_thread(const char *name);
 
@@ -54,7 +56,24 @@ int CDatagramIO_open(uint64_t high, uint64_t low, uint16_t port, int bufferBytes
 int CDatagramIO_receive(int socket, CDatagramIO_batch *batch);
 
 /// Sends the first `used` slots in order; neighbours of equal size to one address leave as one segmented message.
-/// Returns how many slots were given to the kernel; the rest met a full buffer and are lost. `calls` counts messages.
-uint32_t CDatagramIO_send(int socket, CDatagramIO_batch *batch, uint32_t used, uint64_t *calls);
+/// Returns how many slots are done with: all, or those before the one that met a full buffer. `unreachable` is how many of
+/// them the kernel refused for their destination's sake, `calls` counts system calls.
+uint32_t CDatagramIO_send(
+    int socket, CDatagramIO_batch *batch, uint32_t used, uint32_t *unreachable, uint64_t *calls);
+
+/// How full the socket's receive buffer is, in percent; 0 when the system does not say.
+uint32_t CDatagramIO_receive_backlog(int socket);
+
+/// For a thread that waits for another one a moment: lets the processor's other half run.
+static inline void CDatagramIO_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/// Lets another thread have the processor.
+void CDatagramIO_yield(void);
 
 #endif

@@ -12,5 +12,6 @@
 #include "COpenSSLShims_crypto.h"
 #include "COpenSSLShims_dtls.h"
 #include "COpenSSLShims_srtp.h"
+#include "COpenSSLShims_tls.h"
 
 #endif

@@ -31,6 +31,12 @@ static inline int COpenSSLShims_sha256(const void *data, size_t length, unsigned
     return EVP_Digest(data, length, out, NULL, EVP_sha256(), NULL);
 }
 
+/// MD5 with one call, for the key of STUN's long-term credentials (RFC 8489 §9.2.2) and nothing else; `out` holds 16
+/// bytes. Returns 1 on success.
+static inline int COpenSSLShims_md5(const void *data, size_t length, unsigned char *out) {
+    return EVP_Digest(data, length, out, NULL, EVP_md5(), NULL);
+}
+
 /// Cryptographically secure random bytes. Returns 1 on success.
 static inline int COpenSSLShims_random(void *out, int length) {
     return RAND_bytes((unsigned char *)out, length);

@@ -124,13 +124,14 @@ package final class HTTPServer: Service {
     }
 
     private func shutDown() {
-        for listener in listeners {
-            listener.close(promise: nil)
+        guard let loop = listeners.first?.eventLoop else { return }
+        // Clients that are told to go must not find this server again.
+        EventLoopFuture.andAllComplete(listeners.map { $0.close() }, on: loop).whenComplete { [environment] _ in
+            environment.connections.shutDown()
         }
-        environment.connections.shutDown()
         let continuation = environment.jobs
         forcedEnd.withLockedValue { forcedEnd in
-            guard forcedEnd == nil, let loop = listeners.first?.eventLoop else { return }
+            guard forcedEnd == nil else { return }
             forcedEnd = loop.scheduleTask(in: TimeAmount(environment.configuration.shutdownGrace)) {
                 continuation.finish()
             }

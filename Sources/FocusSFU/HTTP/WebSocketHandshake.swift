@@ -5,7 +5,7 @@
 
 import NIOHTTP1
 
-/// The server's half of the opening handshake, RFC 6455 §4.2.
+/// The server's half of the opening handshake, RFC 6455 §4.2; the client's is in ``WebSocketClientCodec``.
 ///
 /// `permessage-deflate` is declined by leaving `Sec-WebSocket-Extensions` out of the answer: signalling messages are
 /// small, a compressor and a window per connection costs more memory than the rest of it, and inflating unbounded input
@@ -17,7 +17,12 @@ enum WebSocketHandshake {
         guard request.headers["Sec-WebSocket-Version"] == ["13"] else { throw .webSocketVersion }
         let keys = request.headers["Sec-WebSocket-Key"]
         guard keys.count == 1, let key = keys.first, isSixteenBytesOfBase64(key) else { throw .key }
-        return base64(sha1(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)))
+        return acceptance(of: key)
+    }
+
+    /// What the server answers to a client's key in `Sec-WebSocket-Accept`.
+    static func acceptance(of key: String) -> String {
+        base64(sha1(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)))
     }
 
     enum Fault: Error {
@@ -57,7 +62,7 @@ enum WebSocketHandshake {
         return bytes.count == 24 && key.hasSuffix("==") && bytes.dropLast(2).allSatisfy(alphabet.contains)
     }
 
-    private static func base64(_ bytes: [UInt8]) -> String {
+    static func base64(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         for start in stride(from: 0, to: bytes.count, by: 3) {
             let group = bytes[start..<min(start + 3, bytes.count)]

@@ -18,6 +18,13 @@ package struct ICECredentials: Hashable, Sendable {
     package let usernameFragment: String
     package let password: String
 
+    /// The characters of a fragment of ours as one number: what a table of peers is kept by. Nil for another length, which
+    /// none of ours has.
+    static func key(ofUsernameFragment bytes: some Collection<UInt8>) -> UInt64? {
+        guard bytes.count == usernameFragmentLength else { return nil }
+        return bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
     /// Credentials as a description carries them; nil when shorter than 4 and 22, longer than 256 characters, or
     /// made of others than `ice-char`.
     package init?(usernameFragment: String, password: String) {

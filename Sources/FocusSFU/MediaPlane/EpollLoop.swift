@@ -27,6 +27,8 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         nonisolated func socketBecameReadable()
         /// Called about every ``tickMilliseconds``.
         nonisolated func tick()
+        /// Called whenever the loop has been awake: work that others offer may be done.
+        nonisolated func help()
     }
 
     package static let tickMilliseconds: Int32 = 20
@@ -100,6 +102,11 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         pthread_mutex_lock(lock)
         inbox.append(work)
         pthread_mutex_unlock(lock)
+        wake()
+    }
+
+    /// Makes the loop go round once more if it sleeps. Callable from any thread.
+    package func wake() {
         if mayBeAsleep.exchange(false, ordering: .sequentiallyConsistent) {
             var one: UInt64 = 1
             _ = write(wakeup, &one, 8)
@@ -178,6 +185,7 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
                     }
                 }
             }
+            client.help()
             let now = MonotonicClock.now()
             if now >= nextTick {
                 client.tick()

@@ -7,8 +7,8 @@ import CDatagramIO
 
 /// The host candidates of a worker's socket.
 enum LocalAddresses {
-    /// Candidate attribute texts, the best first: configured addresses as they are, otherwise where the socket is bound,
-    /// otherwise every interface address that a peer could use.
+    /// Candidate attribute texts, the best first: configured addresses as they are, then, when there are none or
+    /// both are wanted, where the socket is bound, or every interface address that a peer could use.
     static func candidates(for configuration: FocusConfiguration, bind: NetworkAddress, port: UInt16) -> [String] {
         let addresses = addresses(for: configuration, bind: bind)
         return addresses.enumerated().map { index, address in
@@ -21,9 +21,17 @@ enum LocalAddresses {
     }
 
     static func addresses(for configuration: FocusConfiguration, bind: NetworkAddress) -> [NetworkAddress] {
-        if !configuration.advertisedAddresses.isEmpty {
-            return configuration.advertisedAddresses.compactMap { NetworkAddress($0, port: 0) }
+        let advertised = configuration.advertisedAddresses.compactMap { NetworkAddress($0, port: 0) }
+        let own = ownAddresses(for: configuration, bind: bind)
+        guard !advertised.isEmpty else { return own }
+        switch configuration.interfaceAddresses {
+        case .none: return advertised
+        case .ipv6: return advertised + own.filter { !$0.isIPv4 && !advertised.contains($0) }
+        case .all: return advertised + own.filter { !advertised.contains($0) }
         }
+    }
+
+    private static func ownAddresses(for configuration: FocusConfiguration, bind: NetworkAddress) -> [NetworkAddress] {
         let isAny = bind.low == 0 && bind.high == 0 || bind.isIPv4 && bind.ipv4 == 0
         if !isAny { return [bind] }
         let all = interfaceAddresses()

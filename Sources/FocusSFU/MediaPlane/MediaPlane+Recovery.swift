@@ -39,7 +39,8 @@ extension MediaPlane {
                 packet: slot, length: length, capacity: EgressBatch.slotCapacity, state: &stream.pointee.srtp)
         guard protected > 0 else { return count(.srtpMalformed) }
         egress.commit(
-            length: protected, to: transport.route.pointee.address, from: transport.route.pointee.local)
+            length: protected, to: transport.route.pointee.address, from: transport.route.pointee.local,
+            priority: stream.pointee.isVideo ? .video : .audio)
     }
 
     /// Asks a track's publisher for a key frame of a layer; of the lowest one there is when that layer is not sent.

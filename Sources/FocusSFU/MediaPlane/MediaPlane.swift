@@ -23,7 +23,7 @@ final class MediaPlane {
     let environment: FocusEnvironment
     let socket: Int32
     let port: UInt16
-    let egress: EgressBatch
+    private let forwarder: Forwarder
     let candidates: [String]
     private let wakeForData: @Sendable (SCTPAssociationID) -> Void
 
@@ -32,27 +32,26 @@ final class MediaPlane {
     /// Transports that have not come up yet.
     var pendingHandshakes = 0
     var stunResponse = ByteWriter(reservingCapacity: 256)
-    private(set) var drops = DropCounters()
+    private var drops = DropCounters()
     private(set) var packetsReceived: UInt64 = 0
-    private(set) var packetsForwarded: UInt64 = 0
+    private var overload = Overload()
+    private var nextLane: UInt8 = 0
 
     private let ingress: UnsafeMutablePointer<CDatagramIO_batch>
-    /// Media of this turn in the clear.
-    let turn: UnsafeMutablePointer<ReceivedPacket>
-    private(set) var turnCount = 0
-    private let touched: UnsafeMutablePointer<UnsafeMutablePointer<TrackRoute>>
-    private var touchedCount = 0
+    private let turn: UnsafeMutablePointer<Turn>
+    /// Large turns of ours that other workers may help with, and theirs that this one may help with.
+    let shared: SharedTurn
+    private let neighbours: Neighbours
+    /// For others' turns: their datagrams leave through their sockets.
+    private let helper: Forwarder?
 
-    private var addresses: AddressTable<Unmanaged<PeerTransport>>
-    private var fragments: [[UInt8]: Unmanaged<PeerTransport>] = [:]
-    private var addressesOf: [ObjectIdentifier: Set<NetworkAddress>] = [:]
-    private var fragmentsOf: [ObjectIdentifier: Set<[UInt8]>] = [:]
+    var transports: TransportTable
     private var associations: [SCTPAssociationID: Unmanaged<PeerTransport>] = [:]
     private var lastDataTimers = MonotonicClock.now()
 
     /// - Parameter wakeForData: called from any thread when an association has output; has ``drainData(of:)`` called.
     init(
-        environment: FocusEnvironment, workerIndex: Int,
+        environment: FocusEnvironment, workerIndex: Int, neighbours: Neighbours,
         wakeForData: @escaping @Sendable (SCTPAssociationID) -> Void
     ) throws {
         let configuration = environment.configuration
@@ -67,26 +66,34 @@ final class MediaPlane {
         guard socket >= 0 else { throw SocketError(call: "bind UDP \(bind)", errno: -socket) }
         self.socket = socket
         self.port = port
-        guard let egress = EgressBatch(socket: socket),
+        guard let forwarder = Forwarder(socket: socket),
             let ingress = CDatagramIO_batch_create(UInt32(Self.batchCount), UInt32(Self.datagramCapacity))
         else { throw SocketError(call: "allocate", errno: ENOMEM) }
-        self.egress = egress
+        self.forwarder = forwarder
         self.ingress = ingress
-        turn = .allocate(capacity: Self.batchCount)
-        touched = .allocate(capacity: Self.batchCount)
-        addresses = AddressTable(seed: Random.uint64())
+        self.neighbours = neighbours
+        helper = configuration.workerCount > 1 ? Forwarder(socket: socket) : nil
+        turn = .allocate(capacity: 1)
+        turn.initialize(to: Turn())
+        shared = SharedTurn(turn: turn, socket: socket)
+        transports = TransportTable(seed: Random.uint64())
         candidates = LocalAddresses.candidates(for: configuration, bind: bind, port: port)
     }
 
     deinit {
         close(socket)
         CDatagramIO_batch_destroy(ingress)
+        turn.pointee.release()
         turn.deallocate()
-        touched.deallocate()
     }
 
     var configuration: FocusConfiguration { environment.configuration }
     var dtlsContext: DTLSContext { environment.dtlsContext }
+
+    var egress: EgressBatch { forwarder.egress }
+    var packetsForwarded: UInt64 { forwarder.packetsForwarded + (helper?.packetsForwarded ?? 0) }
+    var datagramsSent: UInt64 { forwarder.egress.datagramsSent + (helper?.egress.datagramsSent ?? 0) }
+    var dropCounters: DropCounters { drops + forwarder.drops + (helper?.drops ?? DropCounters()) }
 
     // MARK: Bookkeeping
 
@@ -99,39 +106,10 @@ final class MediaPlane {
         now = MonotonicClock.now()
     }
 
-    func register(_ transport: PeerTransport, usernameFragment: String) {
-        let key = Array(usernameFragment.utf8)
-        fragments[key] = Unmanaged.passUnretained(transport)
-        fragmentsOf[ObjectIdentifier(transport), default: []].insert(key)
-    }
-
-    func unregister(usernameFragment: String) {
-        let key = Array(usernameFragment.utf8)
-        guard let transport = fragments.removeValue(forKey: key) else { return }
-        fragmentsOf[ObjectIdentifier(transport.takeUnretainedValue())]?.remove(key)
-    }
-
-    func add(_ address: NetworkAddress, to transport: PeerTransport) {
-        // An address that moves to another participant (a NAT that reuses ports) leaves the first one.
-        let previous = addresses[address]?.takeUnretainedValue()
-        if previous === transport { return }
-        if let previous {
-            addressesOf[ObjectIdentifier(previous)]?.remove(address)
-        }
-        addresses.insert(Unmanaged.passUnretained(transport), at: address)
-        addressesOf[ObjectIdentifier(transport), default: []].insert(address)
-    }
-
-    func remove(_ address: NetworkAddress, of transport: PeerTransport) {
-        guard addresses[address]?.takeUnretainedValue() === transport else { return }
-        addresses.remove(address)
-        addressesOf[ObjectIdentifier(transport)]?.remove(address)
-    }
-
-    func unregister(_ transport: PeerTransport) {
-        let id = ObjectIdentifier(transport)
-        for address in addressesOf.removeValue(forKey: id) ?? [] { addresses.remove(address) }
-        for fragment in fragmentsOf.removeValue(forKey: id) ?? [] { fragments[fragment] = nil }
+    /// Transports are spread evenly over the lanes of a ``SharedTurn``.
+    func takeLane() -> UInt8 {
+        defer { nextLane = (nextLane + 1) % SharedTurn.laneCount }
+        return nextLane
     }
 
     /// Transports without SRTP keys are handshakes under way; their number is bounded.
@@ -163,42 +141,6 @@ final class MediaPlane {
         SCTPStack.process.handleTimers(elapsedMilliseconds: UInt32(clamping: elapsed))
     }
 
-    // MARK: For joins
-
-    func iceServers(for participant: Participant) -> [LiveKitICEServer] {
-        environment.iceServers.iceServers(forIdentity: participant.identity, unixSeconds: UnixClock.seconds())
-            .map { entry in
-                var server = LiveKitICEServer()
-                server.urls = entry.urls
-                server.username = entry.username
-                server.credential = entry.credential
-                return server
-            }
-    }
-
-    /// A token like the participant's own with what has changed since, valid as long as that one, ten minutes at least.
-    func refreshedToken(for participant: Participant) -> String? {
-        guard let key = configuration.keys[participant.claims.issuer] else { return nil }
-        var claims = participant.claims
-        let now = UnixClock.seconds()
-        claims.notBefore = nil
-        claims.issuedAt = now
-        claims.expiry = max(claims.expiry ?? now, now + 600)
-        claims.identity = participant.identity
-        claims.name = participant.name
-        claims.metadata = participant.metadata
-        claims.attributes = participant.attributes
-        claims.apply(participant.permission)
-        return try? AccessToken.sign(claims, with: key)
-    }
-
-    /// A description of a client that cannot be used; the reason goes to the log, not the text.
-    func refuseDescription(_ error: SDPError, of participant: Participant) {
-        participant.room.log.info(
-            "session description refused",
-            metadata: ["participant": .string(participant.sid), "reason": .string(error.description)])
-    }
-
     // MARK: The packet path
 
     /// Reads and forwards until the socket is empty, or long enough.
@@ -208,6 +150,9 @@ final class MediaPlane {
             guard received > 0 else { break }
             now = MonotonicClock.now()
             packetsReceived &+= UInt64(received)
+            if received == Self.batchCount || overload.isShedding {
+                overload.note(backlogPercent: CDatagramIO_receive_backlog(socket))
+            }
             for index in 0..<Int(received) { dispatch(index) }
             forwardTurn()
             if received < Self.batchCount { break }
@@ -226,7 +171,7 @@ final class MediaPlane {
         let first = base.load(as: UInt8.self)
         switch first {
         case 128...191:
-            guard let owner = addresses[address] else { return drops.count(.unknownPeer) }
+            guard let owner = transports.owner(of: address) else { return drops.count(.unknownPeer) }
             let route = owner._withUnsafeGuaranteedRef { $0.route }
             // RFC 5761 §4: packet types 192 to 223 are RTCP.
             let second = base.load(fromByteOffset: 1, as: UInt8.self)
@@ -236,7 +181,7 @@ final class MediaPlane {
                 receiveRTP(base, length: length, route: route)
             }
         case 20...63:
-            guard let owner = addresses[address] else { return drops.count(.unknownPeer) }
+            guard let owner = transports.owner(of: address) else { return drops.count(.unknownPeer) }
             // What follows may end tracks: the packets read before go out first.
             forwardTurn()
             conclude(owner.takeUnretainedValue().receiveDTLS(UnsafeRawBufferPointer(start: base, count: length)))
@@ -245,7 +190,9 @@ final class MediaPlane {
             guard let fragment = ICELiteAgent.localUsernameFragment(of: bytes) else {
                 return drops.count(.stunMalformed)
             }
-            guard let owner = fragments[Array(fragment)] else { return drops.count(.stunUnknownUsername) }
+            guard let owner = transports.owner(ofUsernameFragment: fragment) else {
+                return drops.count(.stunUnknownUsername)
+            }
             forwardTurn()
             let local = NetworkAddress(high: datagram.localHigh, low: datagram.localLow, port: 0)
             conclude(owner.takeUnretainedValue().receiveSTUN(bytes, from: address, to: local))
@@ -335,12 +282,13 @@ final class MediaPlane {
                 noteAudioLevel(packet, extensions: extensions, stream: stream, timestamp: header.timestamp)
             }
         }
-        guard let track = media.pointee.route, turnCount < Self.batchCount else { return }
+        guard let track = media.pointee.route, turn.pointee.hasRoom else { return }
         media.pointee.lastPacketAt = now
         media.pointee.packetCount &+= 1
         media.pointee.octetCount &+= UInt64(payload.count)
         let isKeyFrame = media.pointee.codec?.isKeyFrame(payload) ?? false
         if isKeyFrame { media.pointee.keyFrameThrottle.keyFrameReceived() }
+        if media.pointee.isVideo, let reason = overload.refusal(isKeyFrame: isKeyFrame) { return drops.count(reason) }
         var descriptor = UnsafeRawBufferPointer(start: nil, count: 0)
         if media.pointee.extensions.dependencyDescriptor != 0,
             let range = extensions.range(of: media.pointee.extensions.dependencyDescriptor)
@@ -354,17 +302,11 @@ final class MediaPlane {
                     sequence: sequence, timestamp: header.timestamp, marker: header.marker, descriptor: descriptor,
                     payload: payload))
         }
-        (turn + turnCount).initialize(
-            to: ReceivedPacket(
+        turn.pointee.add(
+            ReceivedPacket(
                 extended: extended, timestamp: header.timestamp, marker: header.marker, isKeyFrame: isKeyFrame,
-                layer: media.pointee.layer, descriptor: descriptor, payload: payload))
-        if track.pointee.turnCount == 0 {
-            (touched + touchedCount).initialize(to: track)
-            touchedCount += 1
-        }
-        track.pointee.turn[track.pointee.turnCount] = UInt16(turnCount)
-        track.pointee.turnCount += 1
-        turnCount += 1
+                layer: media.pointee.layer, descriptor: descriptor, payload: payload),
+            of: track)
     }
 
     /// A client may go on with another codec of its section: the stream starts over as a new one.
@@ -393,48 +335,32 @@ final class MediaPlane {
         speakers.pointee.levelReceived(level, from: number, milliseconds: milliseconds)
     }
 
-    /// Sends this turn's packets: track by track, subscriber by subscriber, so that what one subscriber gets lies side
-    /// by side and can leave as one segmented message.
+    /// Sends this turn's packets to their subscribers, with the help of other workers when there are many.
     @inline(__always)
     private func forwardTurn() {
-        for touchedIndex in 0..<touchedCount {
-            let track = touched[touchedIndex]
-            for subscriberIndex in 0..<track.pointee.subscriberCount {
-                let subscriber = track.pointee.subscribers[subscriberIndex]
-                guard let sender = subscriber.transport.pointee.sender, subscriber.transport.pointee.canSendMedia else {
-                    continue
-                }
-                for index in 0..<track.pointee.turnCount {
-                    forward(turn + Int(track.pointee.turn[index]), to: subscriber, sender: sender)
-                }
+        guard turn.pointee.packetCount > 0 else { return }
+        turn.pointee.time = now
+        let count = neighbours.isEmpty ? 0 : turn.pointee.datagramCount
+        if count < SharedTurn.leastDatagramCount {
+            forwarder.forward(turn, lane: nil)
+        } else {
+            // What this thread has not sent yet must not be overtaken by what another one sends.
+            egress.flush()
+            shared.offer()
+            neighbours.wake(forDatagrams: count)
+            while let lane = shared.claim() {
+                forwarder.forward(turn, lane: lane)
+                shared.finish()
             }
-            track.pointee.turnCount = 0
+            egress.flush()
+            shared.waitUntilFinished()
         }
-        touchedCount = 0
-        turnCount = 0
+        turn.pointee.forget()
     }
 
-    @inline(__always)
-    private func forward(
-        _ packet: UnsafeMutablePointer<ReceivedPacket>, to subscriber: TrackRoute.Subscriber, sender: SRTPSender
-    ) {
-        let stream = subscriber.stream
-        guard let numbers = stream.pointee.admit(packet.pointee, at: now),
-            let payload = packet.pointee.payload.baseAddress
-        else { return }
-        let slot = egress.nextSlot()
-        let headerLength = PacketWriter.writeHeader(
-            into: slot, payloadType: stream.pointee.payloadType, marker: packet.pointee.marker,
-            sequence: numbers.sequence, timestamp: numbers.timestamp, ssrc: stream.pointee.ssrc,
-            extensionID: stream.pointee.descriptorID, extensionValue: packet.pointee.descriptor)
-        let length = sender.protect(
-            header: slot, headerLength: headerLength, payload: payload, payloadLength: packet.pointee.payload.count,
-            into: slot, capacity: EgressBatch.slotCapacity, state: &stream.pointee.srtp)
-        guard length > 0 else { return drops.count(.srtpMalformed) }
-        egress.commit(
-            length: length, to: subscriber.transport.pointee.address, from: subscriber.transport.pointee.local)
-        stream.pointee.countSent(payloadLength: packet.pointee.payload.count)
-        packetsForwarded &+= 1
+    /// Helps other workers with their large turns.
+    func help() {
+        if let helper { neighbours.help(with: helper) }
     }
 
     private func receiveRTCP(_ base: UnsafeMutableRawPointer, length: Int, route: UnsafeMutablePointer<TransportRoute>) {
@@ -461,6 +387,6 @@ final class MediaPlane {
         }
         let length = sender.protectRTCP(packet: slot, length: writer.count, capacity: EgressBatch.slotCapacity)
         guard length > 0 else { return drops.count(.srtpMalformed) }
-        egress.commit(length: length, to: route.pointee.address, from: route.pointee.local)
+        egress.commit(length: length, to: route.pointee.address, from: route.pointee.local, priority: .control)
     }
 }

@@ -14,6 +14,8 @@ package actor MediaWorker: EpollLoop.Client {
     nonisolated let signalRefusals: SignalRefusals
     private nonisolated let socket: Int32
     package nonisolated let mediaPort: UInt16
+    private nonisolated let shared: SharedTurn
+    private nonisolated let neighbours = Neighbours()
     private let log: Logger
     private let plane: MediaPlane
     private var rooms: [String: Room] = [:]
@@ -32,13 +34,21 @@ package actor MediaWorker: EpollLoop.Client {
         log = environment.log
         signalRefusals = environment.signalRefusals
         let box = WorkerReference()
-        let plane = try MediaPlane(environment: environment, workerIndex: index) { id in
+        let plane = try MediaPlane(environment: environment, workerIndex: index, neighbours: neighbours) { id in
             box.worker?.post { worker in worker.dataReady(id) }
         }
         socket = plane.socket
         mediaPort = plane.port
+        shared = plane.shared
         self.plane = plane
         box.set(self)
+    }
+
+    /// Lets these workers help each other with large turns. Before any of them starts.
+    static func introduce(_ workers: [MediaWorker]) {
+        for worker in workers {
+            worker.neighbours.set(workers.filter { $0 !== worker }.map { ($0.shared, $0.loop) })
+        }
     }
 
     /// Starts the thread.
@@ -70,6 +80,10 @@ package actor MediaWorker: EpollLoop.Client {
 
     package nonisolated func tick() {
         assumeIsolated { $0.advance() }
+    }
+
+    package nonisolated func help() {
+        assumeIsolated { $0.plane.help() }
     }
 
     private func advance() {
@@ -211,7 +225,7 @@ package actor MediaWorker: EpollLoop.Client {
             participants: rooms.values.reduce(0) { $0 + $1.order.count },
             tracks: rooms.values.reduce(0) { $0 + $1.order.reduce(0) { $0 + $1.publications.tracks.count } },
             packetsReceived: plane.packetsReceived, packetsForwarded: plane.packetsForwarded,
-            datagramsSent: plane.egress.datagramsSent, drops: plane.drops + plane.egress.drops)
+            datagramsSent: plane.datagramsSent, drops: plane.dropCounters)
     }
 }
 

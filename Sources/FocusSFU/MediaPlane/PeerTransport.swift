@@ -45,9 +45,9 @@ package final class PeerTransport {
         nextReport = plane.now
         route.initialize(
             to: TransportRoute(
-                owner: Unmanaged.passUnretained(self),
+                owner: Unmanaged.passUnretained(self), lane: plane.takeLane(),
                 streamCapacity: plane.configuration.limits.streamsPerTransport, at: plane.now))
-        plane.register(self, usernameFragment: ice.credentials.usernameFragment)
+        plane.transports.add(usernameFragment: ice.credentials.usernameFragment, of: self)
     }
 
     deinit {
@@ -83,22 +83,22 @@ package final class PeerTransport {
     func restartICE() {
         let credentials = ICECredentials(randomBytes: Random.bytes(ICECredentials.randomByteCount))
         ice.restart(with: credentials)
-        plane.register(self, usernameFragment: credentials.usernameFragment)
+        plane.transports.add(usernameFragment: credentials.usernameFragment, of: self)
         drainICE()
     }
 
     /// Both descriptions are there: DTLS may start as soon as ICE has a path.
     func begin(role: DTLSRole) {
         guard dtls == nil, let remote else { return }
-        self.role = role
-        isHandshakePending = true
-        plane.pendingHandshakes += 1
         do {
             dtls = try DTLSSession(context: plane.dtlsContext, role: role, expecting: remote.fingerprint)
         } catch {
             plane.count(.dtlsFailed)
             return
         }
+        self.role = role
+        isHandshakePending = true
+        plane.pendingHandshakes += 1
         if ice.selectedPath != nil { startDTLS() }
     }
 
@@ -124,7 +124,7 @@ package final class PeerTransport {
             localOfPath[address] = local
             // Another participant's check may have come from this address meanwhile (a NAT that reuses ports, a forged
             // source): whoever checks last owns it.
-            plane.add(address, to: self)
+            plane.transports.add(address, of: self)
         }
         drainICE()
         return disposition
@@ -133,11 +133,11 @@ package final class PeerTransport {
     private func drainICE() {
         while let event = ice.nextEvent() {
             switch event {
-            case .pathAdded(let address): plane.add(address, to: self)
+            case .pathAdded(let address): plane.transports.add(address, of: self)
             case .pathRemoved(let address):
                 localOfPath[address] = nil
-                plane.remove(address, of: self)
-            case .usernameFragmentRetired(let fragment): plane.unregister(usernameFragment: fragment)
+                plane.transports.remove(address, of: self)
+            case .usernameFragmentRetired(let fragment): plane.transports.remove(usernameFragment: fragment)
             case .pathSelected(let address):
                 route.pointee.address = address
                 route.pointee.local = localOfPath[address] ?? .unspecified
@@ -275,7 +275,7 @@ package final class PeerTransport {
         }
         route.pointee.canSendMedia = false
         handshakeEnded()
-        plane.unregister(self)
+        plane.transports.removeAll(of: self)
     }
 
     // MARK: Reports
@@ -344,6 +344,8 @@ package final class PeerTransport {
                 ssrc: header.ssrc, isVideo: section.kind == .video, clockRate: codec.clockRate,
                 payloadType: header.payloadType, codec: VideoCodec(codec.name), layer: layer, repaired: repaired,
                 extensions: section.extensions, acceptsNACK: codec.usesNACK,
+                bufferPackets: section.kind == .video
+                    ? plane.configuration.videoBufferPackets : plane.configuration.audioBufferPackets,
                 keyFrameIntervalMilliseconds: plane.configuration.keyFrameIntervalMilliseconds(ofLayer: layer),
                 at: plane.now))
         stream.pointee.sectionIndex = section.index

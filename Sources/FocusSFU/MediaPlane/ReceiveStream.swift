@@ -38,7 +38,7 @@ package struct ReceiveStream: ~Copyable {
     package init(
         ssrc: UInt32, isVideo: Bool, clockRate: UInt32, payloadType: UInt8, codec: VideoCodec?, layer: Int8,
         repaired: UnsafeMutablePointer<ReceiveStream>?, extensions: HeaderExtensionIDs, acceptsNACK: Bool,
-        keyFrameIntervalMilliseconds: UInt64, at now: MonotonicTime
+        bufferPackets: Int, keyFrameIntervalMilliseconds: UInt64, at now: MonotonicTime
     ) {
         self.ssrc = ssrc
         self.isVideo = isVideo
@@ -51,13 +51,11 @@ package struct ReceiveStream: ~Copyable {
         self.acceptsNACK = acceptsNACK
         statistics = ReceiveStatistics(clockRate: clockRate)
         nack = NackGenerator()
-        // A second of 720p video, four seconds of audio; a retransmission stream is never asked for.
+        // A retransmission stream is never asked for. Of the others, most packets are smaller than the longest.
         cache =
             repaired != nil
             ? PacketCache(packetCount: 1, byteCount: 16)
-            : isVideo
-                ? PacketCache(packetCount: 512, byteCount: 320 * 1024)
-                : PacketCache(packetCount: 256, byteCount: 32 * 1024)
+            : PacketCache(packetCount: bufferPackets, byteCount: bufferPackets * (isVideo ? 640 : 128))
         clock = SenderClock(clockRate: clockRate)
         keyFrameThrottle = KeyframeThrottle(intervalMilliseconds: keyFrameIntervalMilliseconds)
         lastPacketAt = now

@@ -22,6 +22,8 @@ package struct TrackRoute {
     package struct Subscriber {
         package var stream: UnsafeMutablePointer<DownStream>
         package var transport: UnsafeMutablePointer<TransportRoute>
+        /// The share of a ``SharedTurn`` it belongs to: always the same one for a transport.
+        package var lane: UInt8
     }
 
     package init(isVideo: Bool) {

@@ -7,6 +7,8 @@
 package struct TransportRoute: ~Copyable {
     /// The object this belongs to; it outlives the struct, which it owns.
     let owner: Unmanaged<PeerTransport>
+    /// The share of a ``SharedTurn`` that this transport is in, below ``SharedTurn/laneCount``.
+    let lane: UInt8
     /// Where the peer is, as ICE selected it.
     var address = NetworkAddress.unspecified
     /// Our address on that path.
@@ -25,8 +27,9 @@ package struct TransportRoute: ~Copyable {
     private let streamCapacity: Int
     private var lastIndex = 0
 
-    init(owner: Unmanaged<PeerTransport>, streamCapacity: Int, at now: MonotonicTime) {
+    init(owner: Unmanaged<PeerTransport>, lane: UInt8, streamCapacity: Int, at now: MonotonicTime) {
         self.owner = owner
+        self.lane = lane
         self.streamCapacity = streamCapacity
         lastReceivedAt = now
         ssrcs = .allocate(capacity: streamCapacity)

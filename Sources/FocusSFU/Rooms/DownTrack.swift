@@ -70,7 +70,8 @@ final class DownTrack {
         let shouldFlow =
             isNegotiated && !isDisabled && transport.route.pointee.canSendMedia && track.publisher.permission.canPublish
         if isNegotiated, transport.route.pointee.canSendMedia, !isRouted {
-            track.route.pointee.add(.init(stream: stream, transport: transport.route))
+            track.route.pointee.add(
+                .init(stream: stream, transport: transport.route, lane: transport.route.pointee.lane))
             isRouted = true
         }
         guard shouldFlow != stream.pointee.isFlowing else { return }

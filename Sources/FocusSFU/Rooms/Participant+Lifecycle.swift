@@ -144,7 +144,7 @@ extension Participant {
         join.pingTimeout = 15
         join.pingInterval = 5
         join.sifTrailer = room.serverInjectedFrameTrailer.asData
-        join.enabledPublishCodecs = Room.enabledCodecs
+        join.enabledPublishCodecs = room.enabledCodecs
         join.fastPublish = permission.canPublish
         join.iceServers = room.plane.iceServers(for: self)
         send(.join(join))

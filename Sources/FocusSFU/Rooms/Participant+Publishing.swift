@@ -154,7 +154,7 @@ extension Participant {
         return .receive(
             ReceivePreferences(
                 codec: preferred.map { .first($0) } ?? .any, isStereo: track?.info.stereo ?? false,
-                allowsDTX: !(track?.info.disableDtx ?? false)))
+                allowsDTX: !(track?.info.disableDtx ?? false), enabled: room.plane.configuration.enabledCodecs))
     }
 
     func muteTrack(_ request: LiveKitMuteTrackRequest) {

@@ -45,7 +45,7 @@ final class Room {
         nextLayerSelection = plane.now
         emptySince = plane.now
         speakers = .allocate(capacity: 1)
-        speakers.initialize(to: ActiveSpeakers(at: plane.now))
+        speakers.initialize(to: ActiveSpeakers(thresholds: plane.configuration.speakerThresholds, at: plane.now))
     }
 
     deinit {
@@ -67,14 +67,17 @@ final class Room {
         info.numParticipants = UInt32(visible.count)
         info.numPublishers = UInt32(visible.count { !$0.publications.tracks.isEmpty })
         info.activeRecording = order.contains { $0.permission.recorder }
-        info.enabledCodecs = Self.enabledCodecs
+        info.enabledCodecs = enabledCodecs
         return info
     }
 
-    static let enabledCodecs: [LiveKitCodec] = [CodecName.vp8, .h264, .vp9, .av1, .opus].map { name in
-        var codec = LiveKitCodec()
-        codec.mime = name.mimeType
-        return codec
+    /// What may be published, as clients are told.
+    var enabledCodecs: [LiveKitCodec] {
+        [CodecName.vp8, .h264, .vp9, .av1, .opus].filter(plane.configuration.enabledCodecs.contains).map { name in
+            var codec = LiveKitCodec()
+            codec.mime = name.mimeType
+            return codec
+        }
     }
 
     var isFull: Bool {

@@ -36,10 +36,11 @@ package struct PacketCache: ~Copyable {
     private var head: UInt64 = 0
 
     /// - Parameters:
-    ///   - packetCount: a power of two, how many sequence numbers are remembered.
+    ///   - packetCount: how many sequence numbers are remembered; rounded up to a power of two.
     ///   - byteCount: size of the ring of payloads.
     package init(packetCount: Int, byteCount: Int) {
-        precondition(packetCount > 0 && packetCount & (packetCount - 1) == 0)
+        precondition(packetCount > 0)
+        let packetCount = 1 << (Int.bitWidth - (packetCount - 1).leadingZeroBitCount)
         entries = .allocate(capacity: packetCount)
         entries.initialize(repeating: Entry(), count: packetCount)
         entryMask = packetCount - 1
@@ -56,6 +57,9 @@ package struct PacketCache: ~Copyable {
     package mutating func store(_ packet: Packet) {
         let length = packet.descriptor.count + packet.payload.count
         guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else { return }
+        // A packet that comes a whole table late must not take the place of a newer one.
+        let previous = entries[Int(packet.sequence) & entryMask]
+        if previous.isUsed, SequenceNumber.isNewer(previous.sequence, than: packet.sequence) { return }
         var position = Int(head % UInt64(capacity))
         if position + length > capacity {
             head += UInt64(capacity - position)

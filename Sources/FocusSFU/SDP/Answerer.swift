@@ -29,9 +29,15 @@ package struct ReceivePreferences: Equatable, Sendable {
     package var allowsDTX: Bool
     /// Redundant audio (RFC 2198), before plain Opus.
     package var allowsRED: Bool
+    /// What may be published at all.
+    package var enabled: Set<CodecName>
 
-    package init(codec: Codec = .any, isStereo: Bool = false, allowsDTX: Bool = true, allowsRED: Bool = false) {
+    package init(
+        codec: Codec = .any, isStereo: Bool = false, allowsDTX: Bool = true, allowsRED: Bool = false,
+        enabled: Set<CodecName> = Set(CodecName.allCases)
+    ) {
         self.codec = codec
+        self.enabled = enabled
         self.isStereo = isStereo
         self.allowsDTX = allowsDTX
         self.allowsRED = allowsRED
@@ -197,7 +203,7 @@ package struct Answerer: Sendable {
 
     private func receivedCodecs(of section: RemoteSection, _ preferences: ReceivePreferences) -> [NegotiatedCodec] {
         let allowed = CodecPreferences.receivingFeedback(section.kind, singleConnection: connection == .single)
-        var offered = section.codecs
+        var offered = section.codecs.filter { preferences.enabled.contains($0.name) }
         let opusTypes = offered.filter { $0.codec == .opus }.map(\.payloadType)
         offered.removeAll { candidate in
             guard candidate.codec == .red else { return false }

@@ -17,7 +17,16 @@ package struct FocusConfiguration: Sendable {
     package var workerCount = 1
     /// Addresses offered in candidates; empty: those of this machine's interfaces.
     package var advertisedAddresses: [String] = []
+    /// Which of the interfaces' addresses are offered beside ``advertisedAddresses``, after them.
+    package var interfaceAddresses = InterfaceAddresses.none
     package var offersLoopback = false
+
+    package enum InterfaceAddresses: Sendable {
+        case none
+        /// Nobody translates these.
+        case ipv6
+        case all
+    }
 
     package var keys: APIKeySet
 
@@ -29,6 +38,13 @@ package struct FocusConfiguration: Sendable {
     package var allowsRemoteUnmute = false
     /// Least time between two key frame requests, by layer, lowest first.
     package var keyFrameIntervals: [UInt64] = [500, 500, 500]
+    /// What may be published.
+    package var enabledCodecs = Set(CodecName.allCases)
+    /// Packets kept of each stream to answer retransmission requests; rounded up to a power of two.
+    package var videoBufferPackets = 512
+    package var audioBufferPackets = 256
+    /// Who counts as speaking.
+    package var speakerThresholds = ActiveSpeakers.Thresholds()
     package var limits = FocusLimits()
 
     package init(keys: APIKeySet) {

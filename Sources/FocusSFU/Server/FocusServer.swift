@@ -33,6 +33,7 @@ package final class FocusServer: Service {
         }
         directory = RoomDirectory(workers: workers, configuration: configuration)
         ended.directory = directory
+        MediaWorker.introduce(workers)
         for worker in workers { try worker.start() }
     }
 

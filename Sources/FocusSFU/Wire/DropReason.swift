@@ -52,6 +52,12 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
     case dataReceiverSlow
 
     case sendBufferFull
+    case sendBufferFullAudio
+    case sendBufferFullKeyFrame
+    case sendBufferFullVideo
+    case sendUnreachable
+    case overloadVideo
+    case overloadKeyFrame
 }
 
 /// What became of one input.

@@ -27,11 +27,21 @@ enum BridgeApplication {
                 .configuration, cause: "an API key is unusable: \(error)", source: "keys",
                 fix: "write a pair made by `callbridge keys new`")
         }
-        let focus = try startFocus(configuration, keys: keys, log: log)
+        var configuration = configuration
+        configuration.rtc.nodeAddresses = await ExternalAddress.advertised(by: configuration, log: log)
+        let turn = try TURNServices(configuration, log: log)
+        let focus = try startFocus(configuration, keys: keys, turn: turn, log: log)
         var router = HTTPRouter()
         focus.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
+        let testCall = TestCallTokens(keys: keys).map {
+            TestCallRoutes(tokens: $0, isOpen: configuration.isDevelopment)
+        }
+        testCall?.register(on: &router, prefixes: configuration.publicPrefixes)
 
-        var services: [any Service] = [focus]
+        let turnRoutes = TURNRoutes(turn.providers, keys: keys, matrix: configuration.matrix, clock: .system)
+        turnRoutes.register(on: &router, prefixes: configuration.publicPrefixes)
+
+        var services: [any Service] = [focus] + turn.services
         var matrix: MatrixServices?
         if let settings = configuration.matrix {
             let built = try await MatrixServices(
@@ -48,7 +58,9 @@ enum BridgeApplication {
         let server = try await bind(configuration, port: configuration.server.port, router: router, refusals: refusals)
         services.append(server)
         if let port = configuration.server.prometheusPort {
-            let page = MetricsPage(focus: focus, matrix: matrix, httpRefusals: refusals)
+            let page = MetricsPage(
+                focus: focus, matrix: matrix, turn: turn, turnRoutes: turnRoutes, httpRefusals: refusals,
+                testCallRefusals: testCall?.refusals)
             var metrics = HTTPRouter(crossOrigin: nil)
             page.register(on: &metrics, configuration: configuration.server)
             services.append(try await bind(configuration, port: port, router: metrics, refusals: refusals))
@@ -67,12 +79,12 @@ enum BridgeApplication {
     }
 
     private static func startFocus(
-        _ configuration: BridgeConfiguration, keys: APIKeySet, log: Logger
+        _ configuration: BridgeConfiguration, keys: APIKeySet, turn: TURNServices, log: Logger
     ) throws -> FocusServer {
         do {
             return try FocusServer(
                 configuration: FocusConfiguration(configuration, keys: keys),
-                iceServers: ConfiguredICEServers(configuration), log: log)
+                iceServers: ConfiguredICEServers(configuration, turn: turn.providers), log: log)
         } catch let error as SocketError where error.errno == EADDRINUSE {
             throw Termination(
                 .portInUse, cause: "UDP port \(configuration.rtc.udpPort) is taken by another process",

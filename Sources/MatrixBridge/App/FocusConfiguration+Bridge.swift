@@ -17,6 +17,8 @@ extension FocusConfiguration {
         // loopback focus of a developer stays on loopback.
         mediaBindAddress = configuration.isDevelopment ? server.bindAddresses.first ?? "::" : "::"
         advertisedAddresses = configuration.rtc.nodeAddresses
+        interfaceAddresses =
+            configuration.rtc.advertisesInterfaces ? .all : configuration.rtc.asksForExternalAddress ? .ipv6 : .none
         offersLoopback = configuration.rtc.enablesLoopbackCandidate || configuration.isDevelopment
         // With a homeserver the token exchange creates rooms, and only for those who may.
         createsRoomsOnJoin = configuration.room.createsAutomatically && configuration.matrix == nil
@@ -28,6 +30,19 @@ extension FocusConfiguration {
         keyFrameIntervals = [throttle.low, throttle.middle, throttle.high].map { interval in
             UInt64(max(0, interval.components.seconds * 1000 + interval.components.attoseconds / 1_000_000_000_000_000))
         }
+        enabledCodecs = Set(
+            configuration.room.enabledCodecs.compactMap { codec in
+                codec.mime.split(separator: "/").last.flatMap { CodecName(encodingName: $0) }
+            })
+        videoBufferPackets = configuration.rtc.videoBufferPackets
+        audioBufferPackets = configuration.rtc.audioBufferPackets
+        let audio = configuration.audio
+        speakerThresholds.activeAttenuation = UInt8(clamping: audio.activeLevel)
+        speakerThresholds.activePercent = UInt64(clamping: audio.minPercentile)
+        speakerThresholds.windowMilliseconds = UInt64(
+            clamping: audio.updateInterval.components.seconds * 1000
+                + audio.updateInterval.components.attoseconds / 1_000_000_000_000_000)
+        speakerThresholds.smoothedWindows = Float(max(1, audio.smoothIntervals))
         limits.rooms = configuration.limit.rooms
         limits.participantsPerRoom = configuration.limit.participants
         limits.tracksPerParticipant = configuration.limit.tracksPerParticipant

@@ -209,7 +209,7 @@ struct MatrixServices {
 }
 
 /// Runs a task that ends by cancellation, as a service that ends by graceful shutdown.
-private struct UntilShutdown: Service {
+struct UntilShutdown: Service {
     private let body: @Sendable () async throws -> Void
     private let atShutdown: @Sendable () async -> Void
 

@@ -13,8 +13,8 @@ enum LiveKitOnlyKeys {
 
     static let keys: [ConfigurationKey] = [
         accepted("rtc.port_range_start", oneSocket), accepted("rtc.port_range_end", oneSocket),
-        accepted("rtc.external_ip_only", addresses), accepted("rtc.advertise_internal_ip", addresses),
-        accepted("rtc.skip_external_ip_validation", addresses), accepted("rtc.interfaces", addresses),
+        accepted("rtc.external_ip_only", addresses), accepted("rtc.skip_external_ip_validation", addresses),
+        accepted("rtc.interfaces", addresses),
         accepted("rtc.ips", addresses), accepted("rtc.use_ice_lite", "ICE-lite is always used"),
         accepted("rtc.use_mdns", "mDNS names are never advertised"),
         accepted("rtc.force_tcp", "media runs over UDP only"),

@@ -17,6 +17,10 @@ package struct RTCConfiguration: Equatable, Sendable {
     package var workerCount: Int
     /// Addresses put into candidates; empty means those of the machine's interfaces.
     package var nodeAddresses: [String]
+    /// Whether our STUN and TURN servers are asked for our address, as nobody named it.
+    package var asksForExternalAddress: Bool
+    /// Whether the addresses of the interfaces are offered beside ``nodeAddresses``.
+    package var advertisesInterfaces: Bool
     /// `host:port` of the STUN servers told to clients.
     package var stunServers: [String]
     package var enablesLoopbackCandidate: Bool
@@ -38,7 +42,11 @@ package struct RTCConfiguration: Equatable, Sendable {
         "rtc.node_ip", .addresses, example: "203.0.113.7",
         "addresses told to clients, IPv4 and IPv6; empty: those of the interfaces")
     static let externalIPKey = ConfigurationKey(
-        "rtc.use_external_ip", .boolean, default: "false", "not supported: name the public address in node_ip")
+        "rtc.use_external_ip", .boolean, default: "false",
+        "ask the servers of stun_servers and turn_servers for our address; nobody else is asked, and node_ip wins")
+    static let internalIPKey = ConfigurationKey(
+        "rtc.advertise_internal_ip", .boolean, default: "false",
+        "offer the addresses of the interfaces beside node_ip: people inside a NAT need no hairpin")
     static let tcpPortKey = ConfigurationKey(
         "rtc.tcp_port", .integer(0...65535), default: "0", "no effect: media runs over UDP only")
     static let stunServersKey = ConfigurationKey(
@@ -58,8 +66,8 @@ package struct RTCConfiguration: Equatable, Sendable {
         "rtc.pli_throttle.high_quality", .duration, default: "500ms", "the same, high layer")
 
     static let keys = [
-        udpPortKey, workersKey, nodeIPKey, externalIPKey, tcpPortKey, stunServersKey, loopbackKey, videoBufferKey,
-        audioBufferKey, lowThrottleKey, middleThrottleKey, highThrottleKey,
+        udpPortKey, workersKey, nodeIPKey, externalIPKey, internalIPKey, tcpPortKey, stunServersKey, loopbackKey,
+        videoBufferKey, audioBufferKey, lowThrottleKey, middleThrottleKey, highThrottleKey,
     ]
 
     init(reading values: inout ConfigurationReader) {
@@ -83,6 +91,8 @@ package struct RTCConfiguration: Equatable, Sendable {
         }
         self.workerCount = workers
         self.nodeAddresses = values.addresses(Self.nodeIPKey)
+        self.asksForExternalAddress = values.boolean(Self.externalIPKey) && nodeAddresses.isEmpty
+        self.advertisesInterfaces = values.boolean(Self.internalIPKey)
         self.stunServers = values.texts(Self.stunServersKey)
         self.enablesLoopbackCandidate = values.boolean(Self.loopbackKey)
         self.videoBufferPackets = values.integer(Self.videoBufferKey)
@@ -94,11 +104,11 @@ package struct RTCConfiguration: Equatable, Sendable {
     }
 
     private func noteUnsupported(_ values: inout ConfigurationReader) {
-        if values.boolean(Self.externalIPKey), nodeAddresses.isEmpty {
+        if asksForExternalAddress, stunServers.isEmpty, !values.isSet(TURNConfiguration.serversKey) {
             values.report(
                 ConfigurationFinding(
                     .warning, at: values.origin(of: Self.externalIPKey),
-                    "rtc.use_external_ip is not supported: no public server is asked for our address",
+                    "rtc.use_external_ip has nobody to ask: rtc.stun_servers and rtc.turn_servers are empty",
                     correction: ConfigurationValues.nestedLine(
                         Self.nodeIPKey.path, value: "203.0.113.7  # your public address")))
         }

@@ -13,6 +13,8 @@ package struct TURNConfiguration: Equatable, Sendable {
             case fixed(username: String, password: Secret)
             /// Time-limited credentials made from a secret shared with the server.
             case shared(Secret, lifetime: Duration)
+            /// The same with the secret of a realm of ``TURNConfiguration/realms``.
+            case realm(String, lifetime: Duration)
         }
 
         package var host: String
@@ -22,27 +24,35 @@ package struct TURNConfiguration: Equatable, Sendable {
     }
 
     package var servers: [Server]
+    package var realms: [TURNRealmConfiguration]
 
     static let serversKey = ConfigurationKey(
         "rtc.turn_servers", .tree, default: "[]",
         example: "[{host: turn.example.org, port: 3478, protocol: udp, secret: …}]",
-        "TURN servers told to clients: host, port, protocol, and secret, secret_file or username and credential")
+        "TURN servers told to clients: host, port, protocol, and realm (of turn.realms), secret, secret_file or username "
+            + "and credential; ttl (4h, at most 24h)")
     static let enabledKey = ConfigurationKey(
         "turn.enabled", .boolean, default: "false",
         "no effect: there is no TURN server inside; name one in rtc.turn_servers")
 
-    static let keys = [serversKey, enabledKey]
+    static let keys = [serversKey, enabledKey, TURNRealmConfiguration.key]
 
     private static let fields: Set<String> = [
-        "host", "port", "protocol", "username", "credential", "secret", "secret_file", "ttl",
+        "host", "port", "protocol", "username", "credential", "secret", "secret_file", "ttl", "realm",
     ]
 
     init(reading values: inout ConfigurationReader) {
         self.servers = []
+        self.realms = TURNRealmConfiguration.realms(reading: &values)
+        let names = Set(realms.map(\.name))
         if let value = values.value(Self.serversKey) {
             switch value.node.content {
             case .sequence(let items):
-                self.servers = items.compactMap { Self.server($0, of: value, &values) }
+                for item in items {
+                    guard let server = Self.server(item, of: value, &values) else { continue }
+                    Self.judge(server, realms: names, at: value.origin(of: item), &values)
+                    self.servers.append(server)
+                }
             case .null, .scalar, .mapping:
                 values.fail(Self.serversKey, "rtc.turn_servers must be a list, not \(value.node.kindName)")
             }
@@ -55,6 +65,27 @@ package struct TURNConfiguration: Equatable, Sendable {
                     "turn.enabled has no effect: there is no TURN server inside",
                     correction: ConfigurationValues.nestedLine(
                         Self.serversKey.path, value: Self.serversKey.correctValue)))
+        }
+    }
+
+    /// What is right by itself and wrong with the rest, or a danger.
+    private static func judge(
+        _ server: Server, realms: Set<String>, at origin: ConfigurationOrigin, _ values: inout ConfigurationReader
+    ) {
+        switch server.credential {
+        case .shared:
+            break
+        case .realm(let name, _):
+            guard !realms.contains(name), !values.isIncomplete else { return }
+            values.fail(
+                serversKey, "rtc.turn_servers: realm \(name) of \(server.host) is not in turn.realms", at: origin)
+        case .fixed:
+            values.report(
+                ConfigurationFinding(
+                    .warning, at: origin,
+                    "the username and credential of TURN server \(server.host) never expire: whoever was in one call "
+                        + "can use the relay until you change them",
+                    correction: "- {host: \(server.host), realm: …}  # with a realm of turn.realms, or secret: …"))
         }
     }
 
@@ -106,6 +137,7 @@ package struct TURNConfiguration: Equatable, Sendable {
         _ node: ConfigurationNode, host: String, lifetime: Duration, of value: ConfigurationValues.Value,
         _ values: inout ConfigurationReader
     ) -> Server.Credential? {
+        if let realm = node["realm"]?.scalar, !realm.isEmpty { return .realm(realm, lifetime: lifetime) }
         if let secret = node["secret"]?.scalar, !secret.isEmpty { return .shared(Secret(secret), lifetime: lifetime) }
         if let part = node["secret_file"], let path = part.scalar, !path.isEmpty {
             do {
@@ -121,7 +153,7 @@ package struct TURNConfiguration: Equatable, Sendable {
             return .fixed(username: username, password: Secret(password))
         }
         values.fail(
-            serversKey, "rtc.turn_servers: \(host) has neither secret, secret_file nor username and credential",
+            serversKey, "rtc.turn_servers: \(host) has neither realm, secret, secret_file nor username and credential",
             at: value.origin(of: node))
         return nil
     }
@@ -131,6 +163,8 @@ package struct TURNConfiguration: Equatable, Sendable {
             switch server.credential {
             case .fixed(let username, let password):
                 [("username", FlowText.scalar(username)), ("credential", FlowText.quoted(password.description))]
+            case .realm(let name, let lifetime):
+                [("realm", FlowText.scalar(name)), ("ttl", FlowText.duration(lifetime))]
             case .shared(let secret, let lifetime):
                 [("secret", FlowText.quoted(secret.description)), ("ttl", FlowText.duration(lifetime))]
             }

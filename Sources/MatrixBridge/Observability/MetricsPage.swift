@@ -11,7 +11,10 @@ import NIOHTTP1
 struct MetricsPage: Sendable {
     let focus: FocusServer
     let matrix: MatrixServices?
+    let turn: TURNServices
+    let turnRoutes: TURNRoutes
     let httpRefusals: HTTPRefusalCounters
+    let testCallRefusals: Tally<TestCallRoutes.Refusal>?
 
     func register(on router: inout HTTPRouter, configuration: ServerConfiguration) {
         let credentials: String? = configuration.prometheusUsername.flatMap { user in
@@ -41,8 +44,10 @@ struct MetricsPage: Sendable {
         page.gauge("livekit_room_total", "Rooms that exist.", figures.rooms)
         page.gauge("livekit_participant_total", "Participants in rooms.", figures.participants)
         page.gauge("livekit_track_published_total", "Tracks published.", figures.tracks)
-        page.counter("callbridge_packets_received_total", "Datagrams read from the media sockets.", figures.packetsReceived)
-        page.counter("callbridge_packets_forwarded_total", "Media packets given to subscribers.", figures.packetsForwarded)
+        page.counter(
+            "callbridge_packets_received_total", "Datagrams read from the media sockets.", figures.packetsReceived)
+        page.counter(
+            "callbridge_packets_forwarded_total", "Media packets given to subscribers.", figures.packetsForwarded)
         page.counter("callbridge_datagrams_sent_total", "Datagrams given to the kernel.", figures.datagramsSent)
         page.counters(
             "callbridge_media_dropped_total", "Media datagrams that went no further.",
@@ -53,6 +58,12 @@ struct MetricsPage: Sendable {
         page.counters(
             "callbridge_http_refused_total", "HTTP requests and WebSockets refused.",
             HTTPRefusal.allCases.map { ("\($0)", httpRefusals[$0]) })
+        if let testCallRefusals {
+            page.counters(
+                "callbridge_test_call_refused_total", "Test calls refused.",
+                TestCallRoutes.Refusal.allCases.map { ($0.rawValue, testCallRefusals[$0]) })
+        }
+        addTURN(to: &page)
         if let matrix {
             page.gauge("callbridge_matrix_calls", "Calls in the roster.", await matrix.coordinator.calls.count)
             page.counters(
@@ -90,6 +101,25 @@ struct MetricsPage: Sendable {
     }
 }
 
+extension MetricsPage {
+    private func addTURN(to page: inout PrometheusText) {
+        let results = turn.monitor.latest
+        page.gauges(
+            "callbridge_turn_relay_reachable", "Whether a test allocation succeeded within the last minute.", "uri",
+            results.map { ($0.uri, $0.success == nil ? 0 : 1) })
+        page.gauges(
+            "callbridge_turn_allocate_seconds", "How long the last successful test allocation took.", "uri",
+            results.compactMap { result in
+                result.success.map { (result.uri, Double($0.milliseconds) / 1_000) }
+            })
+        page.counters("callbridge_turn_refused_total", "Requests for TURN credentials refused.", turnRoutes.refusals)
+        guard let rotator = turn.rotator else { return }
+        page.counters(
+            "callbridge_turn_rotation_total", "Steps of TURN secret rotations, and what stood in their way.",
+            SecretRotator.Event.allCases.map { ($0.rawValue, rotator.events[$0]) })
+    }
+}
+
 /// Writes one metric family after another.
 struct PrometheusText {
     private(set) var text = ""
@@ -107,6 +137,11 @@ struct PrometheusText {
     mutating func counters(_ name: String, _ help: String, _ values: [(reason: String, value: UInt64)]) {
         head(name, help, type: "counter")
         for (reason, value) in values { text += "\(name){reason=\"\(reason)\"} \(value)\n" }
+    }
+
+    mutating func gauges(_ name: String, _ help: String, _ label: String, _ values: [(String, Double)]) {
+        head(name, help, type: "gauge")
+        for (text, value) in values { self.text += "\(name){\(label)=\"\(text)\"} \(value)\n" }
     }
 
     private mutating func head(_ name: String, _ help: String, type: String) {

@@ -3,12 +3,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-import Dispatch
-
 /// The one owner of the SQLite file. Work on it is serialised and runs on a thread of its own, because a commit waits
 /// for the disk and must not hold a thread of the cooperative pool.
 package actor Database {
-    private let queue: DatabaseQueue
+    private let queue: SerialQueueExecutor
     /// Used on the queue only: by isolated methods, and by ``transactionInPlace(_:)``, which checks.
     private nonisolated(unsafe) let connection: SQLiteConnection
 
@@ -24,7 +22,7 @@ package actor Database {
         let connection = try SQLiteConnection(path: path)
         try Schema.migrate(connection)
         self.connection = connection
-        self.queue = DatabaseQueue()
+        self.queue = SerialQueueExecutor(label: "callbridge.database")
     }
 
     /// Runs `body` in one write transaction: durable when this returns, undone when `body` throws.
@@ -44,17 +42,5 @@ package actor Database {
     /// Runs `body` outside a transaction; for reading.
     package func read<Result: Sendable>(_ body: @Sendable (SQLiteConnection) throws -> Result) throws -> Result {
         try body(connection)
-    }
-}
-
-/// The executor of ``Database``: a serial dispatch queue.
-private final class DatabaseQueue: SerialExecutor {
-    private let queue = DispatchQueue(label: "callbridge.database")
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        queue.async { [self] in
-            job.runSynchronously(on: asUnownedSerialExecutor())
-        }
     }
 }

@@ -60,6 +60,11 @@ package final class SQLiteConnection {
         try self.init(path: path, flags: SQLITE_OPEN_READONLY)
     }
 
+    /// Opens somebody else's file, which must exist, to read and write; its journal stays as its owner wants it.
+    package convenience init(foreignPath path: String) throws(SQLiteError) {
+        try self.init(path: path, flags: SQLITE_OPEN_READWRITE)
+    }
+
     /// What the write-ahead log keeps on the disk between checkpoints, which SQLite makes every 1,000 pages.
     package static let journalByteCount = 8 << 20
 

@@ -32,6 +32,8 @@ struct EpollLoopTests {
             close(socket)
         }
 
+        func help() {}
+
         func socketBecameReadable() {
             var bytes: [UInt8] = [0, 0, 0, 0]
             while recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT)) > 0 { readable.signal() }

@@ -24,14 +24,32 @@ struct LocalAddressesTests {
     @Test("configured addresses are offered as they are, in their order, without what is no address")
     func advertised() throws {
         let lines = LocalAddresses.candidates(
-            for: try Self.configuration(advertised: ["203.0.113.7", "focus.example.com", "2001:db8::7"]), bind: Self.any,
+            for: try Self.configuration(advertised: ["203.0.113.7", "focus.example.com", "2001:db8::7"]),
+            bind: Self.any,
             port: 7882)
         #expect(lines.count == 2)
         let fields = lines.map { $0.split(separator: " ").map(String.init) }
         #expect(fields.map { $0[4] } == ["203.0.113.7", "2001:db8::7"])
-        #expect(fields.allSatisfy { $0[5] == "7882" && $0[2].lowercased() == "udp" && $0.suffix(2) == ["typ", "host"] })
+        #expect(
+            fields.allSatisfy { $0[5] == "7882" && $0[2].lowercased() == "udp" && $0.suffix(2) == ["typ", "host"] })
         let priorities = fields.compactMap { UInt32($0[3]) }
         #expect(priorities.count == 2 && priorities[0] > priorities[1])
+    }
+
+    @Test("the interfaces follow the configured addresses where both are wanted, each address once")
+    func besideAdvertised() throws {
+        var configuration = try Self.configuration()
+        let own = LocalAddresses.addresses(for: configuration, bind: Self.any)
+        let first = try #require(own.first)
+        configuration.advertisedAddresses = ["203.0.113.7", first.host]
+        let named = LocalAddresses.addresses(for: configuration, bind: Self.any)
+        #expect(named.map(\.host) == configuration.advertisedAddresses)
+        configuration.interfaceAddresses = .all
+        #expect(LocalAddresses.addresses(for: configuration, bind: Self.any) == named + own.filter { $0 != first })
+        configuration.interfaceAddresses = .ipv6
+        #expect(
+            LocalAddresses.addresses(for: configuration, bind: Self.any)
+                == named + own.filter { $0 != first && !$0.isIPv4 })
     }
 
     @Test("a socket bound to one address offers that one")

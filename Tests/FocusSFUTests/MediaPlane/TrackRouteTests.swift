@@ -25,7 +25,7 @@ struct TrackRouteTests {
                 route.remove(streams + index)
             } else {
                 expected.insert(index)
-                route.add(.init(stream: streams + index, transport: unused))
+                route.add(.init(stream: streams + index, transport: unused, lane: 0))
             }
             #expect(route.subscriberCount == expected.count)
             let listed = Set((0..<route.subscriberCount).map { route.subscribers[$0].stream - streams })

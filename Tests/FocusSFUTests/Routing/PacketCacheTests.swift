@@ -52,6 +52,16 @@ struct PacketCacheTests {
         for sequence in UInt16(2)..<6 { #expect(cache.packet(sequence).map { Array($0.payload) } == [UInt8(sequence)]) }
     }
 
+    @Test("a packet that comes a whole table late does not take the place of a newer one")
+    func latePacket() {
+        var cache = PacketCache(packetCount: 4, byteCount: 1024)
+        for sequence in UInt16(65_530)...65_535 { Self.store(sequence, [1], in: &cache) }
+        Self.store(1, [2], in: &cache)
+        Self.store(65_533, [3], in: &cache)
+        #expect(cache.packet(1).map { Array($0.payload) } == [2])
+        #expect(cache.packet(65_533) == nil)
+    }
+
     @Test("a packet that would cross the end of the ring starts at its beginning")
     func byteWrap() {
         var cache = PacketCache(packetCount: 16, byteCount: 10)

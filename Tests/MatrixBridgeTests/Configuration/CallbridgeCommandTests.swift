@@ -25,7 +25,9 @@ struct CallbridgeCommandTests {
                 "token", "create", "--room", "r", "--identity", "i", "--valid-for", "24h", "--no-can-publish",
                 "--metadata", "m", "--admin", "--key", "k",
             ],
-            ["keys", "new"], ["version"],
+            ["keys", "new"], ["version"], ["ports", "--config", "f"], ["test-link", "--dev", "--url", "https://a"],
+            ["turn", "status", "--json"], ["turn", "rotate", "--realm", "r", "--revoke"], ["turn", "test"],
+            ["doctor", "turn", "--config", "f"],
         ])
     func parses(arguments: [String]) throws {
         _ = try CallbridgeCommand.parseAsRoot(arguments)

@@ -129,10 +129,11 @@ struct StockLiveKitTests {
         ConfigurationReading(of: ConfigurationSources(environment: ["LIVEKIT_CONFIG": text]))
     }
 
-    @Test("no warnings and no faults, only notes")
+    @Test("no warnings but that of the password which never expires, no faults, only notes")
     func accepted() {
         let reading = Self.reading()
-        #expect(reading.findings.filter { $0.severity != .note }.report == "")
+        let others = reading.findings.filter { $0.severity != .note && !$0.problem.contains("never expire") }
+        #expect(others.report == "")
         #expect(reading.configuration != nil)
     }
 

@@ -24,7 +24,7 @@ function urlSafeBase64(bytes) {
 class Connection {
   constructor(target, client) {
     this.peer = new RTCPeerConnection({
-      bundlePolicy: "max-bundle", encodedInsertableStreams: client.readsFrames,
+      bundlePolicy: "max-bundle", encodedInsertableStreams: client.readsFrames, iceServers: client.iceServers,
     });
     this.target = target;
     this.early = [];
@@ -79,7 +79,8 @@ export class CallClient {
    * With `decrypts`, received frames go through the worker. RTCRtpScriptTransform would be simpler, but a section that
    * this side offered never hands it a frame: Chromium connects the decoder before there is a track.
    */
-  async connect({ url, token, generation = 1, decrypts = false, seconds = 20 }) {
+  async connect({ url, token, generation = 1, decrypts = false, seconds = 20, iceServers = [] }) {
+    this.iceServers = iceServers;
     this.isSingle = generation === 1;
     this.readsFrames = decrypts;
     this.publisher = new Connection(PUBLISHER, this);

@@ -26,8 +26,8 @@ struct CallbridgeCommand: AsyncParsableCommand {
         version: CallbridgeVersion.text,
         subcommands: [
             ServeCommand.self, GenerateRegistrationCommand.self, CheckConfigCommand.self, ConfigCommand.self,
-            DiscoveryCommand.self, DoctorCommand.self, CallsCommand.self, TokenCommand.self, KeysCommand.self,
-            VersionCommand.self,
+            DiscoveryCommand.self, PortsCommand.self, TestLinkCommand.self, DoctorCommand.self, CallsCommand.self,
+            TokenCommand.self, KeysCommand.self, TURNCommand.self, LoadTestCommand.self, VersionCommand.self,
         ]
     )
 }

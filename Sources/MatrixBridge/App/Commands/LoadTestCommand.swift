@@ -1,0 +1,265 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import ArgumentParser
+import FocusSFU
+import Foundation
+
+/// `callbridge load-test`
+struct LoadTestCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load-test",
+        abstract: "Join many participants to a LiveKit-compatible server and measure what it forwards.",
+        discussion: """
+            Media is generated: Opus and VP8 in shape, filler inside. Loss, duplicates, join time and latency are \
+            measured at the subscribers; with --server-pid, the server's processor time and memory, too. Give server \
+            and tester a processor each (taskset -c 0, taskset -c 1), and use release builds.
+
+            The key is that of `serve --dev` unless --api-key and --api-secret, or LIVEKIT_API_KEY and \
+            LIVEKIT_API_SECRET, say another; only the latter hide the secret from other users of the machine.
+
+            Examples:
+              callbridge load-test --publishers 1 --subscribers 100 --server-pid "$(pidof callbridge)"
+              callbridge load-test --mesh 10 --pacing burst --duration 30
+              callbridge load-test --audio-only 50 --talkers 5 --json audio.json
+              callbridge load-test --url ws://127.0.0.1:7880 --token-file tokens --subscribers 20
+              callbridge load-test --subscribers 500 --join-rate 0 --joins-at-once 500
+            """)
+
+    @Option(help: ArgumentHelp("Server, ws://host:port; the prefix before /rtc may follow.", valueName: "url"))
+    var url = "ws://127.0.0.1:7880"
+
+    @Option(help: ArgumentHelp("Name of an API key of the server (devkey).", valueName: "name"))
+    var apiKey: String?
+
+    @Option(help: ArgumentHelp("Its secret.", valueName: "secret"))
+    var apiSecret: String?
+
+    @Option(help: ArgumentHelp("Tokens instead of a key: one line for each participant.", valueName: "file"))
+    var tokenFile: String?
+
+    @Option(help: ArgumentHelp("Room; a new one unless given.", valueName: "name"))
+    var room: String?
+
+    @Option(help: ArgumentHelp("Participants that only send (1).", valueName: "n"))
+    var publishers: Int?
+
+    @Option(help: ArgumentHelp("Participants that only receive (1).", valueName: "n"))
+    var subscribers: Int?
+
+    @Option(help: ArgumentHelp("Instead: a meeting in which all send and receive.", valueName: "n"))
+    var mesh: Int?
+
+    @Option(help: ArgumentHelp("Instead: a meeting without video.", valueName: "n"))
+    var audioOnly: Int?
+
+    @Option(help: ArgumentHelp("How many of a meeting send; all unless given.", valueName: "n"))
+    var talkers: Int?
+
+    @Flag(inversion: .prefixedNo, help: "Publish audio.")
+    var audio = true
+
+    @Flag(inversion: .prefixedNo, help: "Publish video.")
+    var video = true
+
+    @Option(help: ArgumentHelp("Audio packets a second.", valueName: "n"))
+    var audioRate = 50
+
+    @Option(help: ArgumentHelp("Bytes of an audio payload.", valueName: "n"))
+    var audioSize = 160
+
+    @Option(help: ArgumentHelp("Video packets a second.", valueName: "n"))
+    var videoRate = 227
+
+    @Option(help: ArgumentHelp("Bytes of a video payload.", valueName: "n"))
+    var videoSize = 1_100
+
+    @Option(
+        help: ArgumentHelp("steady: video packets evenly; burst: 30 frames a second, each at once.", valueName: "kind"))
+    var pacing = PacketSchedule.Pacing.steady
+
+    @Option(help: ArgumentHelp("Seconds to measure once all are in.", valueName: "seconds"))
+    var duration = 10
+
+    @Option(help: ArgumentHelp("Joins begun a second; 0 is without limit.", valueName: "n"))
+    var joinRate = 50
+
+    @Option(help: ArgumentHelp("Joins under way at a time.", valueName: "n"))
+    var joinsAtOnce = 16
+
+    @Option(
+        name: .customLong("server-pid"),
+        help: ArgumentHelp("Process of the server, on this machine: measure what it uses.", valueName: "pid"))
+    var serverProcess: Int32?
+
+    @Option(
+        name: .customLong("json"),
+        help: ArgumentHelp(
+            "Write the figures as JSON; - is standard output, and the table goes elsewhere.", valueName: "file"))
+    var jsonFile: String?
+
+    func validate() throws {
+        func check(_ isGood: Bool, _ message: String) throws {
+            guard isGood else { throw ValidationError(message) }
+        }
+        try check(mesh == nil || audioOnly == nil, "--mesh and --audio-only exclude each other")
+        let isMeeting = mesh != nil || audioOnly != nil
+        try check(
+            !isMeeting || publishers == nil && subscribers == nil,
+            "--publishers and --subscribers have no place in a meeting (--mesh, --audio-only)")
+        try check(talkers == nil || isMeeting, "--talkers needs --mesh or --audio-only")
+        try check(
+            (talkers ?? 0) >= 0 && (talkers ?? 0) <= (mesh ?? audioOnly ?? .max), "--talkers must be part of them")
+        let limits = 0...20_000
+        for (name, count) in [
+            ("--publishers", publishers), ("--subscribers", subscribers), ("--mesh", mesh), ("--audio-only", audioOnly),
+        ] {
+            try check(limits.contains(count ?? 0), "\(name) must be between 0 and \(limits.upperBound)")
+        }
+        try check(!roles.isEmpty, "there must be somebody to join")
+        try check((1...100_000).contains(videoRate) && (1...10_000).contains(audioRate), "a rate is out of range")
+        try check(
+            LoadTestPlan.payloadBytes.contains(videoSize) && LoadTestPlan.payloadBytes.contains(audioSize),
+            "a payload has \(LoadTestPlan.payloadBytes.lowerBound) to \(LoadTestPlan.payloadBytes.upperBound) bytes")
+        try check((1...86_400).contains(duration), "--duration must be between 1 and 86400")
+        try check(joinRate >= 0 && joinsAtOnce >= 1, "--join-rate must be 0 or more, --joins-at-once 1 or more")
+        try check(
+            tokenFile == nil || apiKey == nil && apiSecret == nil && room == nil,
+            "--token-file excludes --api-key, --api-secret and --room: tokens say it all")
+        try check(serverProcess.map { $0 > 0 } ?? true, "--server-pid must be a process")
+    }
+
+    func run() throws {
+        let plan = try plan()
+        let progressLine = ProgressLine()
+        let report: LoadTestReport
+        do throws(LoadTestFault) {
+            report = try LoadTestRun(plan) { progressLine.show($0) }.run()
+        } catch {
+            progressLine.finish()
+            throw termination(for: error)
+        }
+        progressLine.finish()
+        try write(report)
+        guard report.failed == 0 else {
+            throw Termination(
+                .failure, cause: "\(report.failed) of \(report.participants) participants failed",
+                source: url, fix: report.failures.first ?? "see the server's log")
+        }
+    }
+
+    // MARK: Plan
+
+    private var roles: [LoadTestPlan.Role] {
+        if let count = audioOnly ?? mesh {
+            return LoadTestPlan.meeting(
+                of: count, talkers: talkers ?? count, audio: audio, video: video && audioOnly == nil)
+        }
+        return LoadTestPlan.broadcast(
+            publishers: publishers ?? 1, subscribers: subscribers ?? 1, audio: audio, video: video)
+    }
+
+    private func plan() throws -> LoadTestPlan {
+        var plan = LoadTestPlan(
+            url: try address(), admission: try admission(),
+            room: room ?? "load-test-\(UInt32.random(in: .min ... .max))", roles: roles)
+        plan.audio = LoadTestPlan.TrackShape(packetsPerSecond: audioRate, payloadBytes: audioSize)
+        plan.video = LoadTestPlan.TrackShape(packetsPerSecond: videoRate, payloadBytes: videoSize)
+        plan.pacing = pacing
+        plan.durationSeconds = duration
+        plan.joinsPerSecond = joinRate
+        plan.joinsAtOnce = joinsAtOnce
+        plan.serverProcess = serverProcess
+        return plan
+    }
+
+    private func address() throws -> SignalURL {
+        do throws(SignalURL.Fault) {
+            return try SignalURL(url)
+        } catch {
+            switch error {
+            case .needsTLS:
+                throw Termination(
+                    .usage, cause: "load-test speaks no TLS", source: "--url \(url)",
+                    fix: "the ws:// address of the server itself, behind its proxy")
+            case .malformed:
+                throw Termination(
+                    .usage, cause: "not the address of a server", source: "--url \(url)",
+                    fix: "ws://host:port, such as ws://127.0.0.1:7880")
+            }
+        }
+    }
+
+    private func admission() throws -> LoadTestPlan.Admission {
+        guard let tokenFile else {
+            let environment = ProcessInfo.processInfo.environment
+            let development = APIKeyPair.development
+            return .key(
+                APIKey(
+                    name: apiKey ?? environment["LIVEKIT_API_KEY"] ?? development.name,
+                    secret: apiSecret ?? environment["LIVEKIT_API_SECRET"] ?? development.secret.exposed))
+        }
+        guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
+            throw Termination(
+                .usage, cause: "the file cannot be read", source: "--token-file \(tokenFile)",
+                fix: "a file with one token a line, as `callbridge token create` prints them")
+        }
+        let tokens = text.split(whereSeparator: \.isWhitespace).map(String.init)
+        guard tokens.count >= roles.count else {
+            throw Termination(
+                .usage, cause: "\(tokens.count) tokens for \(roles.count) participants", source: tokenFile,
+                fix: "one line for each participant, each with an identity of its own")
+        }
+        return .tokens(tokens)
+    }
+
+    private func termination(for fault: LoadTestFault) -> Termination {
+        switch fault {
+        case .unreachable(let reason):
+            Termination(
+                .failure, cause: "the server cannot be reached: \(reason)", source: url,
+                fix: "start it, or name another address with --url")
+        case .refused(let status, let body):
+            Termination(
+                .failure, cause: "the server refused the join: \(status) \(body)", source: url,
+                fix: status == 401
+                    ? "a key of this server, with --api-key and --api-secret" : "see the server's log")
+        case .nobodyJoined(let reason):
+            Termination(.failure, cause: "nobody came in: \(reason)", source: url, fix: "see the server's log")
+        case .serverProcess(let process):
+            Termination(
+                .failure, cause: "there is no process \(process), or it ended", source: "--server-pid",
+                fix: "the process id of the server")
+        case .system(let reason):
+            Termination(
+                .failure, cause: reason, source: "this machine", fix: "fewer participants, or higher limits (ulimit -n)"
+            )
+        }
+    }
+
+    // MARK: Output
+
+    private func write(_ report: LoadTestReport) throws {
+        let table = LoadTestTable.text(of: report)
+        guard let jsonFile else { return print(table) }
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let json = try encoder.encode(report) + Data("\n".utf8)
+        guard jsonFile != "-" else {
+            StandardError.write(table)
+            return FileHandle.standardOutput.write(json)
+        }
+        print(table)
+        do {
+            try json.write(to: URL(fileURLWithPath: jsonFile))
+        } catch {
+            throw Termination(
+                .failure, cause: "the file cannot be written", source: "--json \(jsonFile)", fix: "another place")
+        }
+    }
+}
+
+extension PacketSchedule.Pacing: ExpressibleByArgument {}

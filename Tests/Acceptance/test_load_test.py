@@ -1,0 +1,117 @@
+# This source file is part of Callbridge, calls for Matrix homeservers.
+# Copyright 2026 the Callbridge authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+
+"""`callbridge load-test` against a running focus: its figures, its outputs, and what it says when it cannot work."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from TestBed.callbridge import Callbridge, run_callbridge
+from TestBed.places import free_tcp_port
+
+USAGE = 64
+# Two publishers of 50 and 227 packets a second.
+PACKETS_A_SECOND = 2 * (50 + 227)
+
+
+def load_test(server: Callbridge, *arguments: str, secret: str | None = None, seconds: float = 100):
+    """Secrets go by the environment, as they should."""
+    return run_callbridge(
+        "load-test", "--url", server.websocket_url, *arguments, seconds=seconds,
+        environment={"LIVEKIT_API_KEY": server.api_key, "LIVEKIT_API_SECRET": secret or server.api_secret})
+
+
+def test_two_publishers_and_four_subscribers(focus: Callbridge, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    result = load_test(focus, "--publishers", "2", "--subscribers", "4", "--duration", "5",
+                       "--server-pid", str(focus.process.pid), "--json", str(file))
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(file.read_text())
+    assert figures["joined"] == 6 and figures["failed"] == 0
+    assert figures["published_tracks"] == 4 and figures["subscribed_tracks"] == 16 and figures["missing_tracks"] == 0
+    assert figures["sent"] >= 4 * PACKETS_A_SECOND
+    # Each packet once at each subscriber, and nothing else.
+    assert figures["expected"] == 4 * figures["sent"]
+    assert figures["received"] == figures["expected"] and figures["lost"] == 0 and figures["loss_percent"] == 0
+    assert figures["duplicates"] == 0
+    # What was decrypted is what had been sent.
+    assert figures["sampled"] > 0 and figures["falsified"] == 0
+    assert figures["join_time"]["count"] == 4 and figures["join_time"]["p50"] > 0
+    assert 0 < figures["latency"]["p50"] <= figures["latency"]["p99"] <= figures["latency"]["max"]
+    assert figures["server"]["processor_seconds"] > 0 and figures["server"]["packets_per_processor_second"] > 0
+    assert figures["server"]["resident_bytes"] > 1 << 20
+    assert figures["tester"]["overflow"] == 0
+    # The table says the same to people.
+    for words in ("6 of 6 joined", "p99", "packets per CPU-second", "0.00 %", "a subscriber", "tester"):
+        assert words in result.stdout, result.stdout
+    assert "measuring" in result.stderr
+
+
+def test_frame_bursts(focus: Callbridge) -> None:
+    result = load_test(focus, "--subscribers", "2", "--duration", "3", "--pacing", "burst", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["pacing"] == "burst" and figures["lost"] == 0 and figures["received"] > 0
+    # Standard output is JSON alone; the table went elsewhere.
+    assert "packets" in result.stderr
+
+
+def test_a_meeting_where_some_talk(focus: Callbridge) -> None:
+    result = load_test(focus, "--audio-only", "6", "--talkers", "3", "--duration", "3", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["publishers"] == 3 and figures["subscribers"] == 6 and figures["published_tracks"] == 3
+    # Talkers hear two others, the rest hear three.
+    assert figures["subscribed_tracks"] == 3 * 2 + 3 * 3 and figures["missing_tracks"] == 0
+    assert figures["lost"] == 0 and figures["duplicates"] == 0
+
+
+def test_tokens_of_a_file(focus: Callbridge, room: str, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("\n".join(focus.token(room, f"participant-{number}") for number in range(3)))
+    arguments = ["load-test", "--url", focus.websocket_url, "--token-file", str(file), "--duration", "1"]
+    result = run_callbridge(*arguments, "--subscribers", "2", seconds=100)
+    assert result.returncode == 0, result.stderr
+    assert "3 of 3 joined" in result.stdout
+    result = run_callbridge(*arguments, "--subscribers", "3")
+    assert result.returncode == USAGE and "3 tokens for 4 participants" in result.stderr
+
+
+def test_a_wrong_key(focus: Callbridge) -> None:
+    wrong = "not-the-secret-of-this-server-0123456789"
+    result = load_test(focus, secret=wrong)
+    assert result.returncode not in (0, USAGE) and not result.stdout
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ") and line.count(" — ") == 2
+    assert "401" in line and "--api-key" in line and focus.websocket_url in line
+    assert wrong not in result.stderr
+
+
+def test_nobody_at_the_address() -> None:
+    address = f"ws://127.0.0.1:{free_tcp_port()}"
+    result = run_callbridge("load-test", "--url", address)
+    assert result.returncode not in (0, USAGE)
+    line = result.stderr.strip().splitlines()[-1]
+    assert address in line and "refused" in line
+
+
+def test_a_process_that_is_not_there(focus: Callbridge) -> None:
+    result = load_test(focus, "--server-pid", str(1 << 22))
+    assert result.returncode not in (0, USAGE) and "--server-pid" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--url", "wss://example.org"], ["--url", "example.org"], ["--mesh", "3", "--publishers", "1"],
+    ["--mesh", "3", "--audio-only", "3"], ["--talkers", "2"], ["--mesh", "3", "--talkers", "4"],
+    ["--publishers", "0", "--subscribers", "0"], ["--duration", "0"], ["--pacing", "sometimes"],
+    ["--video-size", "5"], ["--token-file", "/nowhere"],
+], ids=" ".join)
+def test_a_wrong_command_line(arguments: list[str]) -> None:
+    result = run_callbridge("load-test", *arguments)
+    assert result.returncode == USAGE, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ") and line.count(" — ") == 2
