@@ -47,6 +47,7 @@ enum BridgeApplication {
             let built = try await MatrixServices(
                 settings, keys: keys, dataDirectory: configuration.server.dataDirectory, focus: focus, log: log,
                 logLevels: logLevels)
+            await built.desk.offer(TURNBotCommands(administration: turn.administration).all)
             built.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
             services += built.services
             matrix = built

@@ -8,7 +8,8 @@ import Logging
 
 /// The process's logger: lines for people on standard error, or one JSON object a line for machines.
 enum LogSetup {
-    static func makeLogger(_ configuration: LoggingConfiguration, levels: LogLevels) -> Logger {
+    static func makeLogger(_ configuration: LoggingConfiguration, levels: LogLevels? = nil) -> Logger {
+        let levels = levels ?? LogLevels(configuration)
         let writesJSON = configuration.writesJSON
         return Logger(label: "callbridge") { label in
             LeveledLogHandler(
