@@ -24,6 +24,8 @@ struct MatrixServices {
     let link: HomeserverLink
     let attendance: RoomAttendance
     private let discoveryReport: DiscoveryReport
+    /// Nil when nobody need be a member.
+    private let sweep: MembershipSweep?
     private let appService: AppServiceRoutes
     private let proxied: ProxiedTokenRoutes?
 
@@ -105,13 +107,19 @@ struct MatrixServices {
                 coordinator: coordinator, focus: control, keeper: keeper, delegate: delegate, localServer: server,
                 clock: clock, logger: log)
         }
+        let membership = MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts)
+        sweep =
+            policy.membershipRequirement == .never
+            ? nil
+            : MembershipSweep(
+                membership: membership, issued: issued, focus: control, enforcement: enforcement, clock: clock)
         exchange = TokenExchange(
             policy: policy, focusURL: settings.websocketURL,
             dependencies: .init(
                 verifier: OpenIDVerifier(
                     transport: transport, discovery: discovery, localServer: server,
                     localBaseURL: settings.homeserverURL),
-                membership: MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts), focus: control,
+                membership: membership, focus: control,
                 minter: JoinTokenMinter(key: key), issued: issued, attempts: attempts,
                 delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), clock: clock))
         let exchange = exchange
@@ -171,19 +179,22 @@ struct MatrixServices {
     /// In the order of their start.
     var services: [any Service] {
         let (inbox, coordinator, link, exchange) = (inbox, coordinator, link, exchange)
-        let (attendance, discoveryReport) = (attendance, discoveryReport)
-        let (keeper, ghosts, desk) = (keeper, ghosts, desk)
-        return [
+        let (attendance, discoveryReport, keeper, desk) = (attendance, discoveryReport, keeper, desk)
+        var services: [any Service] = [
             UntilShutdown({ await inbox.run() }),
             UntilShutdown({ await coordinator.run() }),
             UntilShutdown({ await attendance.run() }),
             UntilShutdown({ await discoveryReport.run() }),
             UntilShutdown({ await keeper.run() }),
             UntilShutdown({ await desk.run() }),
-            UntilShutdown({ await ghosts?.run() }),
+        ]
+        if let ghosts { services.append(UntilShutdown({ await ghosts.run() })) }
+        if let sweep { services.append(UntilShutdown({ await sweep.run() })) }
+        services += [
             UntilShutdown({ try await link.run() }),
             UntilShutdown(Self.nothing, atShutdown: { await exchange.shutDown() }),
         ]
+        return services
     }
 
     /// Waits for the end.

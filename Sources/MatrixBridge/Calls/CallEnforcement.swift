@@ -76,21 +76,24 @@ package struct CallEnforcement: Sendable {
     /// Gives every participant of a room the rights its user has now.
     package func adjustRights(in room: RoomID) async {
         guard let known = facts.facts(of: room) else { return }
-        for holder in issued.holders(in: room) {
-            for issue in holder.issues {
-                let rights = policy.rights(of: holder.user, generation: issue.generation, facts: known)
-                guard issued.setRights(rights, of: issue.participant, user: holder.user, in: room) else { continue }
-                let isLess = issue.rights.map { $0.canPublish && !rights.canPublish } ?? !rights.canPublish
-                measures.count(isLess ? .rightsReduced : .rightsRestored)
-                logger.info(
-                    "The rights in a call changed with the power levels of its room",
-                    metadata: [
-                        "matrix.room_id": "\(room)", "matrix.user_id": "\(holder.user)",
-                        "publish": "\(rights.canPublish)", "subscribe": "\(rights.canSubscribe)",
-                        "data": "\(rights.canPublishData)",
-                    ])
-                await focus.setRights(rights, of: issue.participant)
-            }
+        for holder in issued.holders(in: room) { await adjustRights(of: holder, by: known) }
+    }
+
+    /// Gives the participants of one user in one room the rights that follow from what is known of the room.
+    package func adjustRights(of holder: IssuedIdentities.Holder, by known: RoomFacts) async {
+        for issue in holder.issues {
+            let rights = policy.rights(of: holder.user, generation: issue.generation, facts: known)
+            guard issued.setRights(rights, of: issue.participant, user: holder.user, in: holder.room) else { continue }
+            let isLess = issue.rights.map { $0.canPublish && !rights.canPublish } ?? !rights.canPublish
+            measures.count(isLess ? .rightsReduced : .rightsRestored)
+            logger.info(
+                "The rights in a call changed with the power levels of its room",
+                metadata: [
+                    "matrix.room_id": "\(holder.room)", "matrix.user_id": "\(holder.user)",
+                    "publish": "\(rights.canPublish)", "subscribe": "\(rights.canSubscribe)",
+                    "data": "\(rights.canPublishData)",
+                ])
+            await focus.setRights(rights, of: issue.participant)
         }
     }
 }
