@@ -200,28 +200,48 @@ class TestGhosts:
         assert took < self.WITHIN, f"{took:.1f} s"
         print(f"cleared after {took:.1f} s")
 
-    @pytest.mark.parametrize("kind", ["org.matrix.msc4143.rtc.member"])
-    def test_sticky_membership(self, bed: MatrixBed, new_participant, kind: str) -> None:
-        alice = bed.user("alice")
+    def sticky(self, bed: MatrixBed, alice: User, kind: str, content: dict, slot: bool = False) -> str:
+        """A room in the clear with the bot, in which alice announced herself; elsewhere such events are encrypted."""
         room = alice.call("POST", "/_matrix/client/v3/createRoom", {"preset": "private_chat"})["room_id"]
         bot = f"@callbot:{bed.callbridge.server_name}"
         alice.invite(room, bot)
         wait_until(lambda: bot in alice.members(room), 20, "the bot accepts")
-        member = uuid.uuid4().hex
-        content = {"slot_id": "m.call#ROOM", "application": {"type": "m.call"},
-                   "member": {"id": member, "user_id": alice.user_id, "device_id": alice.device_id},
-                   "rtc_transports": [{"type": "livekit", "livekit_service_url": bed.callbridge.url}],
-                   "versions": [], "msc4354_sticky_key": member}
+        if slot:
+            alice.set_state(room, "m.rtc.slot", "m.call#room", {"status": "open", "application": {"type": "m.call"}})
         path = f"/_matrix/client/v3/rooms/{part(room)}/send/{kind}/{uuid.uuid4().hex}"
         alice.call("PUT", path, content, {"org.matrix.msc4354.sticky_duration_ms": 3600000})
         wait_until(lambda: self.in_roster(bed, alice), 20, "alice is in the roster")
-        token = self.slot_token(bed, alice, room, member)
+        return room
+
+    def dies(self, bed: MatrixBed, alice: User, room: str, url: str, token: str, new_participant) -> None:
         participant = new_participant("alice")
-        participant.connect(token["url"], token["jwt"])
+        participant.connect(url, token)
         time.sleep(2)
         took = self.killed(bed, room, participant, lambda: not self.in_roster(bed, alice))
         assert took < self.WITHIN, f"{took:.1f} s"
         print(f"cleared after {took:.1f} s")
+
+    def test_sticky_membership_of_the_draft(self, bed: MatrixBed, new_participant) -> None:
+        alice, member = bed.user("alice"), uuid.uuid4().hex
+        room = self.sticky(bed, alice, "org.matrix.msc4143.rtc.member", {
+            "slot_id": "m.call#ROOM", "application": {"type": "m.call"},
+            "member": {"id": member, "user_id": alice.user_id, "device_id": alice.device_id},
+            "rtc_transports": [{"type": "livekit", "livekit_service_url": bed.callbridge.url}],
+            "versions": [], "msc4354_sticky_key": member})
+        token = self.slot_token(bed, alice, room, member)
+        self.dies(bed, alice, room, token["url"], token["jwt"], new_participant)
+
+    def test_sticky_membership_with_a_slot(self, bed: MatrixBed, new_participant) -> None:
+        alice, member = bed.user("alice"), uuid.uuid4().hex
+        room = self.sticky(bed, alice, "m.rtc.member", {
+            "slot_id": "m.call#room", "application": {"type": "m.call"},
+            "member": {"id": member, "membership": "join"}, "sticky_key": member,
+            "transports": {"published": [{"type": "m.livekit", "url": bed.callbridge.websocket_url}],
+                           "can_subscribe": ["m.livekit"]}}, slot=True)
+        path = "/_matrix/client/unstable/io.element.msc4195/rtc/livekit/get_token"
+        token = alice.call("POST", path, {"url": bed.callbridge.websocket_url, "room_id": room,
+                                          "slot_id": "m.call#room", "member_id": member})["jwt"]
+        self.dies(bed, alice, room, bed.callbridge.websocket_url, token, new_participant)
 
     def test_a_delayed_leave_that_was_handed_over(self, bed: MatrixBed, new_participant) -> None:
         alice = bed.user("alice")
