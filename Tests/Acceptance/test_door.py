@@ -247,13 +247,13 @@ class TestGhosts:
         alice = bed.user("alice")
         room = bed.room(alice)
         alice.join_call(room, bed.callbridge.url)
-        delay_id = alice.leave_call_later(room, 5_000)
-        body = {**alice.call_token_request(room), "delay_id": delay_id, "delay_timeout": 5_000}
+        participant = new_participant("alice")
+        delay_id = alice.leave_call_later(room, 8_000)
+        body = {**alice.call_token_request(room), "delay_id": delay_id, "delay_timeout": 8_000}
         token = bed.callbridge.sfu_get(body)
         assert token.status == 200, token.text
-        participant = new_participant("alice")
         participant.connect(token.json["url"], token.json["jwt"])
-        time.sleep(12)
+        time.sleep(20)
         assert alice.state(room, CALL_MEMBER, alice.call_state_key)["device_id"], "kept alive by the focus"
         took = self.killed(
             bed, room, participant, lambda: alice.state(room, CALL_MEMBER, alice.call_state_key) == {})

@@ -26,4 +26,10 @@ package struct ParticipantPresence: Equatable, Sendable {
     /// The session's own id: another one means that the client came anew.
     package var session: String
     package var joinedAtMilliseconds: Int64
+
+    package init(wasActive: Bool, session: String, joinedAtMilliseconds: Int64) {
+        self.wasActive = wasActive
+        self.session = session
+        self.joinedAtMilliseconds = joinedAtMilliseconds
+    }
 }

@@ -42,7 +42,7 @@ package actor BotDesk {
     private let facts: RoomFactsBook
     private let clock: ServiceClock
     private let logger: Logger
-    private var rate = RequestRate(burst: 10, perSecond: 0.5, maximumNames: 1_024)
+    private var rate = RequestRate(burst: 20, perSecond: 1, maximumNames: 1_024)
     private let items: AsyncStream<Item>
     private nonisolated let inlet: AsyncStream<Item>.Continuation
     private var lastTransaction: UInt64 = 0

@@ -4,7 +4,7 @@
 //
 
 import CallEvents
-package import FocusSFU
+import FocusSFU
 
 /// Looks regularly whether those in calls of rooms that send us no events are still members, with the levels they had.
 ///

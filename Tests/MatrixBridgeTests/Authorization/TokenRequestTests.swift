@@ -40,7 +40,7 @@ struct TokenRequestTests {
         members["delay_cs_api_url"] = .string("https://elsewhere.test")
         let first = try Self.compatibility(members)
         #expect(first.form == .compatibility(device: Identifier.device("DEVICE")))
-        #expect(first.openIDToken.server == Identifier.server("example.com"))
+        #expect(first.openIDToken?.server == Identifier.server("example.com"))
         #expect(first.delegation == nil)
         let second = try Self.slot(Self.slot)
         #expect(
