@@ -55,7 +55,8 @@ package struct ICEControllingAgent: Sendable {
 
     /// Sends the checks that are due.
     package mutating func advance(to now: MonotonicTime) {
-        guard let remote, !candidates.isEmpty, nextCheck.map({ now >= $0 }) ?? true else { return }
+        if let nextCheck, now < nextCheck { return }
+        guard let remote, !candidates.isEmpty else { return }
         round &+= 1
         if let nominee {
             check(nominee, nominating: true, remote)

@@ -111,7 +111,8 @@ struct ICEControllingAgentTests {
     mutating func answersChecks() throws {
         let check = ICELiteAgentTests.check(Self.ours, remote: Self.theirs.usernameFragment)
         #expect(receive(check, at: 1) == .accepted)
-        let answer = try #require(agent.nextTransmission())
+        let transmission = agent.nextTransmission()
+        let answer = try #require(transmission)
         #expect(answer.address == Self.server)
         try answer.bytes.withUnsafeBytes { bytes in
             let message = try STUNMessage(reading: bytes)
