@@ -114,7 +114,7 @@ for part in "${parts[@]}"; do debian_packages "$part" > /dev/null; done
 install_debian_packages
 if has_part build; then check_swift; fi
 if has_part call || has_part tests; then
-    python_environment synapse matrix-synapse==1.163.2
+    python_environment synapse matrix-synapse==1.163.2 psycopg2-binary==2.9.13
     clients=(livekit==1.2.0 livekit-api==1.2.2 numpy)
     # One list for the environment: the second part adds to the first.
     if has_part tests || [ -e "$testbed/clients/with-tests" ]; then

@@ -17,6 +17,7 @@ package func fuzzRoomEvent(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int3
     limits.membershipsOfUserInRoom = 2
     limits.slotsInRoom = 2
     var roster = CallRoster(limits: limits)
+    var authority = RoomAuthority()
     var now: UnixMilliseconds = 1_700_000_000_000
     for line in input.remainder().split(separator: UInt8(ascii: "\n"), maxSplits: 31) {
         guard let json = try? JSONValue.parse(Array(line)) else { continue }
@@ -24,7 +25,16 @@ package func fuzzRoomEvent(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int3
         let text = json.compactJSON
         precondition((try? JSONValue.parse(text))?.compactJSON == text, "JSON that is not read back")
         guard case .success(let event) = RoomEvent.decode(json) else { continue }
-        _ = roster.apply(event, at: now)
+        let decoded = CallEvent.decode(event)
+        switch decoded {
+        case .creation(let creation): authority.creation = creation
+        case .powerLevels(let levels): authority.powerLevels = levels
+        default: break
+        }
+        let level = authority.level(of: event.sender)
+        precondition(level == .creator || level <= .value(9_007_199_254_740_991), "a level that JSON cannot say")
+        _ = authority.mayDo(.sendState(event.type), event.sender)
+        _ = roster.apply(decoded, of: event, at: now)
         now += 3_600_000
         if let next = roster.nextExpiry, next <= now { _ = roster.expire(at: now) }
         precondition(roster.size.memberships <= 4 && roster.size.rooms <= 2, "a roster over its limits")

@@ -14,6 +14,14 @@ package enum CallEvent: Equatable, Sendable {
     case legacy(LegacyCallEvent)
     /// Somebody joined or left the room.
     case roomMember(RoomMember)
+    /// What a room's creation says about its authority.
+    case creation(RoomCreation)
+    case powerLevels(RoomPowerLevels)
+    case tombstone(RoomTombstone)
+    /// Messages of the room are encrypted from now on.
+    case encryption
+    /// A text in the clear, which may be a command.
+    case message(RoomMessage)
     /// The event with this id was emptied.
     case redaction(EventID)
     /// Nothing to do with calls.
@@ -34,6 +42,14 @@ package enum CallEvent: Equatable, Sendable {
             return .membership(try SessionStateMembership.decode(event))
         case RoomMember.eventType:
             return .roomMember(try RoomMember.decode(event))
+        case RoomCreation.eventType where event.stateKey == "":
+            return .creation(RoomCreation(sender: event.sender, content: event.content))
+        case RoomPowerLevels.eventType where event.stateKey == "":
+            return .powerLevels(RoomPowerLevels(event.content))
+        case RoomTombstone.eventType where event.stateKey == "":
+            return .tombstone(RoomTombstone(event))
+        case "m.room.encryption" where event.stateKey == "":
+            return .encryption
         case "m.room.redaction":
             guard let target = event.redacts else { throw .missingRedactionTarget }
             return .redaction(target)
@@ -43,6 +59,8 @@ package enum CallEvent: Equatable, Sendable {
             return .redaction(event.eventID)
         case let type where StickyMembership.eventTypes.contains(type):
             return .membership(try StickyMembership.decode(event))
+        case RoomMessage.eventType:
+            return RoomMessage(event).map { .message($0) } ?? .other
         case let type
         where RTCNotification.eventTypes.contains(type) || RTCNotification.callNotifyEventTypes.contains(type):
             return .notification(try RTCNotification.decode(event))

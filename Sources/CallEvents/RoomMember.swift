@@ -20,6 +20,12 @@ package struct RoomMember: Equatable, Sendable {
     package let user: UserID
     package let membership: Membership
 
+    package init(roomID: RoomID, user: UserID, membership: Membership) {
+        self.roomID = roomID
+        self.user = user
+        self.membership = membership
+    }
+
     static func decode(_ event: RoomEvent) throws(EventRefusal) -> RoomMember {
         guard let user = event.stateKey.flatMap(UserID.init),
             let membership = event.content["membership"]?.string.flatMap(Membership.init)

@@ -164,6 +164,14 @@ enum EventSamples {
         text(
             type: "org.matrix.msc4075.call.notify",
             content: #"{"notify_type":"ring","application":"m.call","call_id":"","m.mentions":{"room":true}}"#),
+        text(
+            type: "m.room.power_levels", content: #"{"users":{"@alice:example.com":100},"events":{"m.x":1},"kick":50}"#,
+            stateKey: ""),
+        text(
+            type: "m.room.create", content: #"{"room_version":"12","additional_creators":["@bob:example.com"]}"#,
+            stateKey: ""),
+        text(type: "m.room.tombstone", content: #"{"body":"moved","replacement_room":"!next"}"#, stateKey: ""),
+        text(type: "m.room.encryption", content: #"{"algorithm":"m.megolm.v1.aes-sha2"}"#, stateKey: ""),
         legacy("invite", #""offer":{"type":"offer","sdp":"v=0"},"lifetime":60000,\#(metadata)"#),
         legacy("candidates", #""candidates":[{"candidate":"c","sdpMid":"0","sdpMLineIndex":0},{"candidate":""}]"#),
         legacy("answer", #""answer":{"type":"answer","sdp":"v=0"}"#),

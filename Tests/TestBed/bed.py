@@ -18,15 +18,23 @@ from .synapse import Synapse
 class MatrixBed:
     """A homeserver with our registrations loaded, and Callbridge that serves it."""
 
-    def __init__(self, directory: Path, homeserver_port: int | None = None, **callbridge_options: object):
+    def __init__(self, directory: Path, homeserver_port: int | None = None, federates: bool = False,
+                 **callbridge_options: object):
         port = homeserver_port or free_tcp_port()
+        tls_port = free_tcp_port() if federates else None
+        if tls_port:
+            callbridge_options["server_name"] = f"localhost:{tls_port}"
         self.callbridge = Callbridge(directory / "callbridge", f"http://127.0.0.1:{port}", **callbridge_options)
         self.synapse = Synapse(
             directory / "synapse", [self.callbridge.registration, self.callbridge.delegated_registration],
-            self.callbridge.url, self.callbridge.websocket_url, self.callbridge.server_name, port)
+            self.callbridge.url, self.callbridge.websocket_url, self.callbridge.server_name, port,
+            tls_port=tls_port)
 
     def start(self) -> None:
         self.synapse.start()
+        self.start_callbridge()
+
+    def start_callbridge(self) -> None:
         self.callbridge.start()
         wait_until(self.callbridge.is_ready, 30, "Callbridge and the homeserver know each other (/readyz)")
 

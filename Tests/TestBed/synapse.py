@@ -7,6 +7,7 @@
 
 import json
 import secrets
+import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -29,6 +30,10 @@ class Synapse:
     server_name: str = "callbridge.test"
     port: int = field(default_factory=free_tcp_port)
     shared_secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    # Federation over TLS at this port, which the server name must then have: localhost:PORT.
+    tls_port: int | None = None
+    # Keys of homeserver.yaml that stand in place of ours.
+    settings: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         python = existing(SYNAPSE_PYTHON, "Synapse")
@@ -46,11 +51,21 @@ class Synapse:
         key = self.directory / "signing.key"
         if not key.exists():
             key.write_text(f"ed25519 a_test {secrets.token_urlsafe(32).replace('-', 'A').replace('_', 'B')}\n")
+        if self.tls_port and not self.certificate.exists():
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                 "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                 "-keyout", str(self.certificate.with_suffix(".key")), "-out", str(self.certificate)],
+                check=True, capture_output=True)
         # JSON is YAML, and needs no library.
         (self.directory / "log.yaml").write_text(json.dumps(self.logging))
-        (self.directory / "homeserver.yaml").write_text(json.dumps(self.configuration, indent=1))
+        (self.directory / "homeserver.yaml").write_text(json.dumps({**self.configuration, **self.settings}, indent=1))
         self.process.start()
         self.process.wait_until_ready(self.answers, seconds)
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "tls.crt"
 
     def stop(self) -> None:
         self.process.stop()
@@ -79,9 +94,11 @@ class Synapse:
             "server_name": self.server_name,
             "public_baseurl": self.url + "/",
             "listeners": [{
-                "port": self.port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": False,
+                "port": port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": port == self.tls_port,
                 "resources": [{"names": ["client", "federation", "openid"], "compress": False}],
-            }],
+            } for port in (self.port, self.tls_port) if port],
+            **({"tls_certificate_path": str(self.certificate),
+                "tls_private_key_path": str(self.certificate.with_suffix(".key"))} if self.tls_port else {}),
             "database": {"name": "sqlite3", "args": {"database": base + "/homeserver.db"}},
             "log_config": base + "/log.yaml",
             "pid_file": base + "/synapse.pid",

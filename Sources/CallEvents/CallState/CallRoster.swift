@@ -71,6 +71,11 @@ package struct CallRoster: Sendable {
         calls(in: roomID).flatMap(\.members)
     }
 
+    /// Every membership that is remembered, whether it counts or not.
+    package func entries(where isWanted: (RosterEntry) -> Bool) -> [RosterEntry] {
+        rooms.values.flatMap { $0.entries.values.filter(isWanted) }
+    }
+
     /// Whether a slot is known, and how it stands.
     package func slot(_ slotID: SlotID, in roomID: RoomID) -> RTCSlot? {
         rooms[roomID]?.slots[slotID]
@@ -100,7 +105,9 @@ package struct CallRoster: Sendable {
             case .roomMember(let member): apply(member)
             case .redaction(let target): redacted(target, in: event.roomID)
             case .refused(let refusal): refused(refusal, event)
-            case .notification, .decline, .legacy, .other: []
+            case .notification, .decline, .legacy, .creation, .powerLevels, .tombstone, .encryption,
+                .message, .other:
+                []
             }
         tidy(event.roomID)
         return changes

@@ -27,6 +27,11 @@ package struct RosterEntry: Equatable, Sendable, Codable {
     package struct ID: Hashable, Sendable, Codable {
         package let roomID: RoomID
         package let key: Key
+
+        package init(roomID: RoomID, key: Key) {
+            self.roomID = roomID
+            self.key = key
+        }
     }
 
     package let id: ID

@@ -7,8 +7,8 @@
 ///
 /// Clients have used several forms of state key; only the content says whose device it is, and only together with the
 /// sender, because any user with the power level may write any key.
-enum SessionStateMembership {
-    static let eventType = "org.matrix.msc3401.call.member"
+package enum SessionStateMembership {
+    package static let eventType = "org.matrix.msc3401.call.member"
 
     static func decode(_ event: RoomEvent) throws(EventRefusal) -> RTCMembershipStatement {
         guard let stateKey = event.stateKey else { throw .missingStateKey }

@@ -67,7 +67,8 @@ final class DownTrack {
     /// Starts or stops forwarding after anything it depends on has changed.
     func updateFlow() {
         let transport = subscriber.downstream
-        let shouldFlow = isNegotiated && !isDisabled && transport.route.pointee.canSendMedia
+        let shouldFlow =
+            isNegotiated && !isDisabled && transport.route.pointee.canSendMedia && track.publisher.permission.canPublish
         if isNegotiated, transport.route.pointee.canSendMedia, !isRouted {
             track.route.pointee.add(
                 .init(stream: stream, transport: transport.route, lane: transport.route.pointee.lane))

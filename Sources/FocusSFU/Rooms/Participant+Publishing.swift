@@ -161,6 +161,9 @@ extension Participant {
         guard let track = publications.track(sid: request.sid) else {
             return respond(.notFound, to: .mute(request), message: "no such track")
         }
+        guard request.muted || permission.canPublish else {
+            return respond(.notAllowed, to: .mute(request), message: "publishing is not allowed")
+        }
         guard track.info.muted != request.muted else { return }
         track.info.muted = request.muted
         track.info.version = room.nextVersionStamp()

@@ -18,6 +18,8 @@ final class PublishedTrack {
     /// Media streams by layer, lowest first; filled as their first packets arrive.
     private(set) var layers: [Int8: UnsafeMutablePointer<ReceiveStream>] = [:]
     private(set) var downTracks: [DownTrack] = []
+    /// Muted because its publisher lost the right to publish, and to go on when the right comes back.
+    var isSilenced = false
     /// Key frames are asked for until one came; then only on demand.
     var keyFrameWantedSince: MonotonicTime?
 

@@ -8,12 +8,13 @@ import NIOConcurrencyHelpers
 /// Which worker each room lives on, and who was removed. A room stays where it was created for its whole life.
 package actor RoomDirectory {
     nonisolated let workers: [MediaWorker]
-    private let configuration: FocusConfiguration
+    let configuration: FocusConfiguration
     private var homes: [String: MediaWorker] = [:]
     /// Rooms on each worker; new ones go where there are fewest.
     private var load: [Int]
     /// Read by joins on the workers' threads as well.
     private nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
+    nonisolated let standingRights = NIOLockedValueBox(StandingRights())
 
     init(workers: [MediaWorker], configuration: FocusConfiguration) {
         self.workers = workers

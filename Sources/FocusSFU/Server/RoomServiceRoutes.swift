@@ -33,7 +33,7 @@ struct RoomServiceRoutes: Sendable {
     ]
 
     private func respond(_ request: HTTPRequest, method: String) async -> HTTPResponse {
-        let claims: TokenClaims
+        var claims: TokenClaims
         do throws(TokenRefusal) {
             let token = try AccessTokenVerifier.token(
                 authorization: request.headers.first(name: "Authorization"), parameter: nil)
@@ -41,6 +41,12 @@ struct RoomServiceRoutes: Sendable {
         } catch {
             return .text(error.responseBody, status: .unauthorized)
         }
+        // The token of a participant says what was true when it was made.
+        let room = claims.grant.room
+        guard !directory.isRevoked(claims, room: room, identity: claims.identity) else {
+            return Self.failure(.permissionDenied)
+        }
+        claims = directory.standing(claims, room: room, identity: claims.identity)
         let call = Call(request: request, grant: claims.grant, service: self)
         do throws(RoomServiceError) {
             return try await dispatch(method, call)

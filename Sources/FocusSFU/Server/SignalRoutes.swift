@@ -50,7 +50,9 @@ struct SignalRoutes: Sendable {
                         return worker.refuse(session, reason: .participantRemoved, action: .disconnect)
                     }
                     worker.join(
-                        room: admission.room, identity: admission.identity, claims: admission.claims,
+                        room: admission.room, identity: admission.identity,
+                        claims: directory.standing(
+                            admission.claims, room: admission.room, identity: admission.identity),
                         parameters: admission.parameters, session: session)
                 }
                 return session

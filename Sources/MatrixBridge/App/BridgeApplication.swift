@@ -17,7 +17,8 @@ import UnixSignals
 /// Services stop in reverse order: the socket server says goodbye, then the media workers end their rooms.
 enum BridgeApplication {
     static func serve(_ configuration: BridgeConfiguration) async throws {
-        let log = LogSetup.makeLogger(configuration.logging)
+        let logLevels = LogLevels(configuration.logging)
+        let log = LogSetup.makeLogger(configuration.logging, levels: logLevels)
         let keys: APIKeySet
         do throws(APIKeyFault) {
             keys = try configuration.keys.keySet()
@@ -44,7 +45,9 @@ enum BridgeApplication {
         var matrix: MatrixServices?
         if let settings = configuration.matrix {
             let built = try await MatrixServices(
-                settings, keys: keys, dataDirectory: configuration.server.dataDirectory, focus: focus, log: log)
+                settings, keys: keys, dataDirectory: configuration.server.dataDirectory, focus: focus, log: log,
+                logLevels: logLevels)
+            await built.desk.offer(TURNBotCommands(administration: turn.administration).all)
             built.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
             services += built.services
             matrix = built

@@ -22,4 +22,20 @@ struct FocusControl: FocusControlling {
     func removeParticipant(room: String, identity: String) async {
         _ = await directory.removeParticipant(identity: identity, room: room)
     }
+
+    func setRights(_ rights: ParticipantRights, of participant: FocusParticipant) async {
+        await directory.setRights(rights, ofIdentity: participant.identity, inRoom: participant.room)
+    }
+
+    func muteAll(of participant: FocusParticipant) async -> Int? {
+        await directory.muteAll(ofIdentity: participant.identity, inRoom: participant.room)
+    }
+
+    func endRoom(named room: String) async -> Bool {
+        await directory.deleteRoom(named: room)
+    }
+
+    func presence(inRoom room: String) async -> [String: ParticipantPresence] {
+        await directory.presence(inRoom: room)
+    }
 }

@@ -14,15 +14,25 @@ import ServiceLifecycle
 struct MatrixServices {
     let inbox: TransactionInbox
     let coordinator: CallCoordinator
+    let enforcement: CallEnforcement
+    /// Takes commands; other parts of the service may offer theirs.
+    let desk: BotDesk
+    let keeper: DelayedLeaveKeeper
+    /// Nil without the second registration.
+    let ghosts: GhostClearing?
     let exchange: TokenExchange
     let link: HomeserverLink
     let attendance: RoomAttendance
     private let discoveryReport: DiscoveryReport
+    /// Nil when nobody need be a member.
+    private let sweep: MembershipSweep?
     private let appService: AppServiceRoutes
+    private let proxied: ProxiedTokenRoutes?
 
     /// - Throws: ``Termination`` when the database cannot be opened or a name is no Matrix name.
     init(
-        _ settings: MatrixConfiguration, keys: APIKeySet, dataDirectory: String, focus: FocusServer, log: Logger
+        _ settings: MatrixConfiguration, keys: APIKeySet, dataDirectory: String, focus: FocusServer, log: Logger,
+        logLevels: LogLevels
     ) async throws {
         guard let server = ServerName(settings.serverName),
             let bot = UserID("@\(settings.botLocalpart):\(settings.serverName)")
@@ -49,17 +59,24 @@ struct MatrixServices {
         }
         let control = FocusControl(directory: focus.directory)
         let issued = IssuedIdentities()
+        let privateServers = Set(settings.privateServers.compactMap { ServerName($0) })
         let discovery = ServerDiscovery(
-            transport: transport, resolver: SystemSRVResolver(),
-            serversOnPrivateAddresses: Set(settings.privateServers.compactMap { ServerName($0) }),
+            transport: transport, resolver: SystemSRVResolver(), serversOnPrivateAddresses: privateServers,
             now: clock.monotonic)
 
         let policy = AccessPolicy(settings, localServer: server)
+        let facts = RoomFactsBook()
+        enforcement = CallEnforcement(policy: policy, focus: control, issued: issued, facts: facts, logger: log)
         let errands = WakeUps()
+        let administrators = Set(settings.administrators.compactMap { UserID($0) })
+        let desk = BotDesk(
+            administrators: administrators, bot: bot, client: client, facts: facts, clock: clock, logger: log)
+        self.desk = desk
+        let attempts = AttemptLog()
         coordinator = CallCoordinator(
-            database: database, focus: control, issued: issued,
-            membershipPolicy: BotMembershipPolicy(bot: bot, access: policy), errands: errands, clock: clock,
-            logger: log)
+            database: database, enforcement: enforcement, facts: facts, desk: desk,
+            membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
+            errands: errands, clock: clock, logger: log)
         attendance = RoomAttendance(
             client: client, database: database, coordinator: coordinator, bot: bot, wakeUps: errands, clock: clock,
             logger: log)
@@ -76,27 +93,85 @@ struct MatrixServices {
                 errands.wake()
                 discoveryReport.wakeUps.wake()
             })
+        let delayedEvents = DelayedEvents(
+            transport: transport,
+            locator: ClientAPILocator(
+                transport: transport, serversOnPrivateAddresses: privateServers, now: clock.monotonic),
+            localServer: server, localBaseURL: settings.homeserverURL, delegate: delegate)
+        let keeper = DelayedLeaveKeeper(
+            database: database, focus: control, events: delayedEvents, clock: clock, logger: log)
+        self.keeper = keeper
+        let coordinator = coordinator
+        ghosts = delegate.map { delegate in
+            GhostClearing(
+                coordinator: coordinator, focus: control, keeper: keeper, delegate: delegate, localServer: server,
+                clock: clock, logger: log)
+        }
+        let membership = MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts)
+        sweep =
+            policy.membershipRequirement == .never
+            ? nil
+            : MembershipSweep(
+                membership: membership, issued: issued, focus: control, enforcement: enforcement, clock: clock)
         exchange = TokenExchange(
             policy: policy, focusURL: settings.websocketURL,
             dependencies: .init(
                 verifier: OpenIDVerifier(
                     transport: transport, discovery: discovery, localServer: server,
                     localBaseURL: settings.homeserverURL),
-                membership: MembershipCheck(client: client, bot: bot, delegate: delegate), focus: control,
-                minter: JoinTokenMinter(key: key), issued: issued, clock: clock))
+                membership: membership, focus: control,
+                minter: JoinTokenMinter(key: key), issued: issued, attempts: attempts,
+                delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), clock: clock))
+        let exchange = exchange
+        proxied = settings.delegatedRegistration.flatMap { registration in
+            delegate.map { delegate in
+                ProxiedTokenRoutes(
+                    exchange: exchange, token: registration.hsToken.exposed, localServer: server,
+                    focusURL: settings.websocketURL, delegate: delegate)
+            }
+        }
         appService = AppServiceRoutes(
             token: HomeserverToken(settings.homeserverToken.exposed), inbox: inbox, ownUsers: [bot.rawValue])
+        let calls = CallCommands(
+            coordinator: coordinator, focus: control, issued: issued, enforcement: enforcement, attempts: attempts,
+            clock: clock)
+        let (link, inbox) = (link, inbox)
+        let service = ServiceCommands(
+            client: client, appServiceID: settings.registrationID, clock: clock, policy: policy, logLevels: logLevels,
+            status: {
+                await Self.status(link: link, inbox: inbox, coordinator: coordinator, keeper: keeper, focus: focus)
+            })
+        await desk.offer(service.all + calls.all)
         do {
             try await coordinator.restore()
+            try await keeper.restore()
         } catch {
             throw Self.databaseTermination(error, in: dataDirectory)
         }
     }
 
+    /// Whether all is well, and what runs, in sentences.
+    private static func status(
+        link: HomeserverLink, inbox: TransactionInbox, coordinator: CallCoordinator, keeper: DelayedLeaveKeeper,
+        focus: FocusServer
+    ) async -> [String] {
+        let problems = await Readiness.current(link: link, inbox: inbox).problems
+        var lines = [problems.isEmpty ? "All is well." : "Not all is well:"] + problems
+        if case .ready(let milliseconds) = await link.state {
+            lines.append("the homeserver answers a ping in \(milliseconds) ms")
+        }
+        let figures = await focus.directory.figures()
+        lines.append("\(await coordinator.calls.count) calls in the rooms that the bot is in")
+        lines.append(
+            "\(figures.rooms) rooms of the focus, \(figures.participants) participants, \(figures.tracks) tracks")
+        lines.append("\(await keeper.count) delayed leaves held for clients")
+        return lines
+    }
+
     func registerRoutes(on router: inout HTTPRouter, prefixes: [String]) {
         let (link, inbox) = (link, inbox)
         MatrixRoutes(
-            appService: appService, tokens: TokenRoutes(exchange: exchange),
+            appService: appService, tokens: TokenRoutes(exchange: exchange), proxied: proxied,
             readiness: { await Readiness.current(link: link, inbox: inbox) }
         ).register(on: &router, prefixes: prefixes)
     }
@@ -104,15 +179,22 @@ struct MatrixServices {
     /// In the order of their start.
     var services: [any Service] {
         let (inbox, coordinator, link, exchange) = (inbox, coordinator, link, exchange)
-        let (attendance, discoveryReport) = (attendance, discoveryReport)
-        return [
+        let (attendance, discoveryReport, keeper, desk) = (attendance, discoveryReport, keeper, desk)
+        var services: [any Service] = [
             UntilShutdown({ await inbox.run() }),
             UntilShutdown({ await coordinator.run() }),
             UntilShutdown({ await attendance.run() }),
             UntilShutdown({ await discoveryReport.run() }),
+            UntilShutdown({ await keeper.run() }),
+            UntilShutdown({ await desk.run() }),
+        ]
+        if let ghosts { services.append(UntilShutdown({ await ghosts.run() })) }
+        if let sweep { services.append(UntilShutdown({ await sweep.run() })) }
+        services += [
             UntilShutdown({ try await link.run() }),
             UntilShutdown(Self.nothing, atShutdown: { await exchange.shutDown() }),
         ]
+        return services
     }
 
     /// Waits for the end.
@@ -175,6 +257,6 @@ extension AccessPolicy {
             }
         self.init(
             localServer: localServer, fullAccess: listed.isEmpty ? nil : fullAccess,
-            membershipRequirement: membership, remotePublishing: publishing)
+            membershipRequirement: membership, remotePublishing: publishing, thresholds: settings.levels)
     }
 }

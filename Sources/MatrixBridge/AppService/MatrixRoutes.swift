@@ -14,13 +14,17 @@ import NIOHTTP1
 package struct MatrixRoutes: Sendable {
     private let appService: AppServiceRoutes
     private let tokens: TokenRoutes
+    /// Nil without the second registration.
+    private let proxied: ProxiedTokenRoutes?
     private let readiness: @Sendable () async -> Readiness
 
     package init(
-        appService: AppServiceRoutes, tokens: TokenRoutes, readiness: @escaping @Sendable () async -> Readiness,
+        appService: AppServiceRoutes, tokens: TokenRoutes, proxied: ProxiedTokenRoutes? = nil,
+        readiness: @escaping @Sendable () async -> Readiness,
     ) {
         self.appService = appService
         self.tokens = tokens
+        self.proxied = proxied
         self.readiness = readiness
     }
 
@@ -29,6 +33,7 @@ package struct MatrixRoutes: Sendable {
         for prefix in [""] + prefixes {
             registerAppService(on: &router, below: prefix)
             registerTokens(on: &router, below: prefix)
+            proxied?.register(on: &router, below: prefix)
             registerHealth(on: &router, below: prefix)
         }
     }

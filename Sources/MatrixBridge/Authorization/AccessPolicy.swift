@@ -4,6 +4,7 @@
 //
 
 package import CallEvents
+package import FocusSFU
 
 /// Who may have calls created, who must be joined, and who may send media. Pure: facts in, verdict out.
 package struct AccessPolicy: Equatable, Sendable {
@@ -50,15 +51,18 @@ package struct AccessPolicy: Equatable, Sendable {
     package var fullAccess: FullAccess
     package var membershipRequirement: MembershipRequirement
     package var remotePublishing: RemotePublishing
+    package var thresholds: GrantThresholds
 
     package init(
         localServer: ServerName, fullAccess: FullAccess? = nil,
         membershipRequirement: MembershipRequirement = .auto, remotePublishing: RemotePublishing = .compatibility,
+        thresholds: GrantThresholds = GrantThresholds(),
     ) {
         self.localServer = localServer
         self.fullAccess = fullAccess ?? .servers([localServer])
         self.membershipRequirement = membershipRequirement
         self.remotePublishing = remotePublishing
+        self.thresholds = thresholds
     }
 
     package func level(of server: ServerName) -> Level {
@@ -68,11 +72,63 @@ package struct AccessPolicy: Equatable, Sendable {
         }
     }
 
-    package func mayPublish(_ server: ServerName, form: TokenRequest.Form) -> Bool {
+    package func mayPublish(_ server: ServerName, generation: RTCMembership.Generation) -> Bool {
         if server == localServer { return true }
-        return switch (remotePublishing, form) {
-        case (.always, _), (.compatibility, .compatibility): true
-        case (.never, _), (.compatibility, .slot): false
+        return switch (remotePublishing, generation) {
+        case (.always, _), (.compatibility, .sessionState): true
+        case (.never, _), (.compatibility, .stickyDraft), (.compatibility, .sticky): false
+        }
+    }
+
+    /// What a user may do in a running call.
+    ///
+    /// - Parameter facts: nil when nobody may look into the room; then levels decide nothing.
+    package func rights(
+        of user: UserID, generation: RTCMembership.Generation, facts: RoomFacts?,
+    ) -> ParticipantRights {
+        let mayPublish = mayPublish(user.serverName, generation: generation)
+        guard let facts, membershipRequirement != .never else {
+            return ParticipantRights(canPublish: mayPublish, canSubscribe: true, canPublishData: mayPublish)
+        }
+        let action = Self.callMemberAction(generation, isEncrypted: facts.isEncrypted)
+        let level = facts.authority.level(of: user)
+        func has(_ threshold: GrantThresholds.Threshold) -> Bool {
+            threshold.levelNeeded(in: facts.authority, for: action).map { level >= $0 } ?? false
+        }
+        return ParticipantRights(
+            canPublish: mayPublish && has(thresholds.publish), canSubscribe: has(thresholds.subscribe),
+            canPublishData: mayPublish && has(thresholds.data), canAdminister: has(thresholds.administer))
+    }
+
+    /// Refuses who may not take part in a call of the room at all.
+    package func admit(
+        _ user: UserID, generation: RTCMembership.Generation, facts: RoomFacts?,
+    ) throws(TokenExchangeRefusal) {
+        guard let facts else { return }
+        if let tombstone = facts.tombstone { throw .roomReplaced(by: tombstone.replacement) }
+        let action = Self.callMemberAction(generation, isEncrypted: facts.isEncrypted)
+        let level = facts.authority.level(of: user)
+        let needed = thresholds.join.levelNeeded(in: facts.authority, for: action)
+        guard let needed, level >= needed else {
+            let event: String? =
+                switch (thresholds.join, action) {
+                case (.callMember, .sendState(let type)), (.callMember, .sendMessage(let type)): type
+                default: nil
+                }
+            throw .levelTooLow(has: level, needs: needed, event: event)
+        }
+    }
+
+    /// The event by which a client of a generation announces itself. The sticky one of an encrypted room is encrypted,
+    /// and then the homeserver asks for the level of that.
+    private static func callMemberAction(
+        _ generation: RTCMembership.Generation, isEncrypted: Bool,
+    ) -> RoomAuthority.Action {
+        switch (generation, isEncrypted) {
+        case (.sessionState, _): .sendState(SessionStateMembership.eventType)
+        case (.stickyDraft, true), (.sticky, true): .sendMessage("m.room.encrypted")
+        case (.stickyDraft, false): .sendMessage("org.matrix.msc4143.rtc.member")
+        case (.sticky, false): .sendMessage("m.rtc.member")
         }
     }
 

@@ -28,7 +28,7 @@ extension TokenRequest {
     package var liveKitRoom: String {
         switch form {
         case .compatibility: LiveKitNames.room(room, slot: LiveKitNames.compatibilitySlot)
-        case .slot(let slot, _, _, _): LiveKitNames.room(room, slot: slot)
+        case .slot(let slot, _, _, _), .member(let slot, _): LiveKitNames.room(room, slot: slot)
         }
     }
 
@@ -41,6 +41,8 @@ extension TokenRequest {
             LiveKitNames.text(
                 of: .hashed(
                     input: LiveKitNames.identityInput(user: user, device: device.rawValue, memberID: memberID)))
+        case .member(_, let memberID):
+            LiveKitNames.text(of: .hashed(input: LiveKitNames.identityInput(sender: user, memberID: memberID)))
         }
     }
 }

@@ -9,6 +9,8 @@ package import FocusSFU
 package struct JoinTokenMinter: Sendable {
     /// Checked when a client joins, so a call may last longer.
     package static let lifetimeSeconds: Int64 = 3_600
+    /// For clients that ask their homeserver for a new one each time.
+    package static let shortLifetimeSeconds: Int64 = 600
 
     private let key: APIKey
 
@@ -16,21 +18,25 @@ package struct JoinTokenMinter: Sendable {
         self.key = key
     }
 
-    /// A token for one identity in one room. It never allows to create rooms or to change who is in them.
+    /// A token for one identity in one room. It never allows to create rooms, and to change who is in them only if the
+    /// rights say so.
     package func mint(
-        _ participant: FocusParticipant, mayPublish: Bool, unixSeconds: Int64,
+        _ participant: FocusParticipant, rights: ParticipantRights, unixSeconds: Int64,
+        lifetimeSeconds: Int64 = JoinTokenMinter.lifetimeSeconds,
     ) throws(TokenExchangeRefusal) -> String {
         var grant = VideoGrant()
         grant.roomJoin = true
         grant.room = participant.room
-        grant.canSubscribe = true
-        grant.canPublish = mayPublish
+        grant.canSubscribe = rights.canSubscribe
+        grant.canPublish = rights.canPublish
+        grant.canPublishData = rights.canPublishData
+        grant.roomAdmin = rights.canAdminister
         grant.canUpdateOwnMetadata = false
         var claims = TokenClaims()
         claims.identity = participant.identity
         claims.issuedAt = unixSeconds
         claims.notBefore = unixSeconds
-        claims.expiry = unixSeconds + Self.lifetimeSeconds
+        claims.expiry = unixSeconds + lifetimeSeconds
         claims.video = grant
         do throws(AccessTokenFault) {
             return try AccessToken.sign(claims, with: key)

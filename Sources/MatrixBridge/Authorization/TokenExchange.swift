@@ -4,6 +4,7 @@
 //
 
 package import CallEvents
+import FocusSFU
 
 /// Turns an OpenID token into a token for the focus: verify the user, apply the policy, create the room, sign.
 ///
@@ -25,32 +26,47 @@ package actor TokenExchange {
         package var focus: any FocusControlling
         package var minter: JoinTokenMinter
         package var issued: IssuedIdentities
+        /// What users tried, for `why`.
+        package var attempts: AttemptLog
+        package var delegation: DelayedLeaveDelegation
         package var clock: ServiceClock
 
         package init(
             verifier: OpenIDVerifier, membership: any MembershipChecking, focus: any FocusControlling,
-            minter: JoinTokenMinter, issued: IssuedIdentities, clock: ServiceClock,
+            minter: JoinTokenMinter, issued: IssuedIdentities, attempts: AttemptLog = AttemptLog(),
+            delegation: DelayedLeaveDelegation, clock: ServiceClock,
         ) {
             self.verifier = verifier
             self.membership = membership
             self.focus = focus
             self.minter = minter
             self.issued = issued
+            self.attempts = attempts
+            self.delegation = delegation
             self.clock = clock
         }
     }
+
+    /// Requests of all users of another server: at once, and per second from then on.
+    static let serverBurst = 300
+    static let serverPerSecond = 50.0
+    /// Requests of one user at once.
+    static let userBurst = 20
 
     /// How long an empty room waits for its first participant, and for another after the last.
     private static let emptyTimeoutSeconds: UInt32 = 300
     private static let departureTimeoutSeconds: UInt32 = 20
 
+    /// A room in which more happens than this while one token is made is asked about later.
+    private static let maximumChecks = 10
+
     private let policy: AccessPolicy
     private let focusURL: String
     private let dependencies: Dependencies
     /// Before verification, by the server a token claims: bounds the requests we send to strangers.
-    private var serverRate = RequestRate(burst: 300, perSecond: 50, maximumNames: 4_096)
+    private var serverRate = RequestRate(burst: serverBurst, perSecond: serverPerSecond, maximumNames: 4_096)
     /// After verification, by user.
-    private var userRate = RequestRate(burst: 20, perSecond: 1, maximumNames: 16_384)
+    private var userRate = RequestRate(burst: userBurst, perSecond: 1, maximumNames: 16_384)
     private var isShuttingDown = false
     /// Refusals by reason.
     package nonisolated let refusals = Tally<TokenExchangeRefusal.Reason>()
@@ -78,25 +94,100 @@ package actor TokenExchange {
         }
     }
 
-    private func exchange(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> Answer {
-        guard !isShuttingDown else { throw .shuttingDown }
-        let server = request.openIDToken.server
-        let level = policy.level(of: server)
-        if request.asksForDelegation {
-            throw level == .restricted ? .delegationNotAllowed : .delegationUnsupported
+    /// Takes a delayed leave over and hands out nothing.
+    package func delegate(
+        _ read: @Sendable () throws(TokenExchangeRefusal) -> TokenRequest,
+    ) async throws(TokenExchangeRefusal) {
+        do throws(TokenExchangeRefusal) {
+            let request = try read()
+            let user = try await verify(request)
+            _ = try await admit(user, to: request)
+            try await takeOver(request, user)
+        } catch {
+            refusals.count(error.reason)
+            throw error
         }
+    }
+
+    /// The same for a user that a homeserver vouches for.
+    package func delegate(_ request: TokenRequest, by user: UserID) async throws(TokenExchangeRefusal) {
+        do throws(TokenExchangeRefusal) {
+            try receive(request, from: user)
+            _ = try await admit(user, to: request)
+            try await takeOver(request, user)
+        } catch {
+            refusals.count(error.reason)
+            throw error
+        }
+    }
+
+    /// A token for a user that a homeserver vouches for.
+    package func token(
+        for user: UserID, _ request: TokenRequest,
+    ) async throws(TokenExchangeRefusal) -> String {
+        do throws(TokenExchangeRefusal) {
+            try receive(request, from: user)
+            return try await noted(request, user).jwt
+        } catch {
+            refusals.count(error.reason)
+            throw error
+        }
+    }
+
+    private func receive(_ request: TokenRequest, from user: UserID) throws(TokenExchangeRefusal) {
+        guard !isShuttingDown else { throw .shuttingDown }
+        let server = user.serverName
+        if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
+        if server != policy.localServer { try spend(&serverRate, server.rawValue) }
+        try spend(&userRate, user.rawValue)
+    }
+
+    private func takeOver(_ request: TokenRequest, _ user: UserID) async throws(TokenExchangeRefusal) {
+        guard let wish = request.delegation else { return }
+        let participant = FocusParticipant(room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
+        try await dependencies.delegation.take(wish, of: participant, room: request.room, user: user)
+    }
+
+    /// Whose request it is.
+    private func verify(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> UserID {
+        guard !isShuttingDown else { throw .shuttingDown }
+        guard let token = request.openIDToken else { throw .missingField("openid_token") }
+        let server = token.server
+        if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
         if server != policy.localServer {
             try spend(&serverRate, server.rawValue)
         }
-        let user = try await dependencies.verifier.verify(request.openIDToken)
+        let user = try await dependencies.verifier.verify(token)
         if case .slot(_, _, _, .some(let claimed)) = request.form, claimed != user { throw .userDiffersFromClaim }
         try spend(&userRate, user.rawValue)
-        if policy.membershipRequirement != .never {
-            try policy.admit(await dependencies.membership.membership(of: user, in: request.room))
+        return user
+    }
+
+    private func exchange(_ request: TokenRequest) async throws(TokenExchangeRefusal) -> Answer {
+        try await noted(request, try await verify(request))
+    }
+
+    /// Issues a token and remembers for people what became of the request.
+    private func noted(_ request: TokenRequest, _ user: UserID) async throws(TokenExchangeRefusal) -> Answer {
+        let now = dependencies.clock.unixMilliseconds()
+        do throws(TokenExchangeRefusal) {
+            let answer = try await issue(request, to: user)
+            dependencies.attempts.note(user, in: request.room, "a token was issued", at: now)
+            return answer
+        } catch {
+            dependencies.attempts.note(
+                user, in: request.room, "refused (\(error.reason.rawValue)): \(error.matrixError.message)", at: now)
+            throw error
         }
+    }
+
+    private func issue(_ request: TokenRequest, to user: UserID) async throws(TokenExchangeRefusal) -> Answer {
+        var version = dependencies.membership.version(of: request.room)
+        var rights = try await admit(user, to: request)
         let participant = FocusParticipant(
             room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
-        if level == .full {
+        try await takeOver(request, user)
+        if policy.level(of: user.serverName) == .full {
             do {
                 try await dependencies.focus.createRoom(
                     named: participant.room, emptyTimeoutSeconds: Self.emptyTimeoutSeconds,
@@ -106,13 +197,47 @@ package actor TokenExchange {
             }
         }
         guard !isShuttingDown else { throw .shuttingDown }
-        let jwt = try dependencies.minter.mint(
-            participant, mayPublish: policy.mayPublish(server, form: request.form),
-            unixSeconds: dependencies.clock.unixMilliseconds() / 1_000)
-        if let oldest = dependencies.issued.record(participant, of: user, in: request.room) {
+        let issued = dependencies.issued
+        if let oldest = issued.record(
+            participant, of: user, in: request.room, generation: request.generation, rights: rights)
+        {
             await dependencies.focus.removeParticipant(room: oldest.room, identity: oldest.identity)
         }
-        return Answer(url: focusURL, jwt: jwt)
+        // What happens in the room from here on finds the participant. What happened since the check did not, so the
+        // check is repeated until nothing did.
+        var now = dependencies.clock.unixMilliseconds()
+        for _ in 0..<Self.maximumChecks {
+            let current = dependencies.membership.version(of: request.room)
+            if current == version {
+                let jwt = try dependencies.minter.mint(
+                    participant, rights: rights, unixSeconds: now / 1_000,
+                    lifetimeSeconds: request.generation == .sticky
+                        ? JoinTokenMinter.shortLifetimeSeconds : JoinTokenMinter.lifetimeSeconds)
+                return Answer(url: focusURL, jwt: jwt)
+            }
+            version = current
+            now = dependencies.clock.unixMilliseconds()
+            rights = try await admit(user, to: request)
+            _ = issued.setRights(rights, of: participant, user: user, in: request.room)
+        }
+        throw .rateLimited(retryAfterMilliseconds: 1_000)
+    }
+
+    /// Who may come in, and what it may do there.
+    private func admit(
+        _ user: UserID, to request: TokenRequest,
+    ) async throws(TokenExchangeRefusal) -> ParticipantRights {
+        let generation = request.generation
+        guard policy.membershipRequirement != .never else {
+            return policy.rights(of: user, generation: generation, facts: nil)
+        }
+        var policy = policy
+        // With a homeserver in between, membership can always be found out.
+        if generation == .sticky { policy.membershipRequirement = .always }
+        try policy.admit(await dependencies.membership.membership(of: user, in: request.room))
+        let facts = try await dependencies.membership.facts(of: request.room, for: user)
+        try policy.admit(user, generation: generation, facts: facts)
+        return policy.rights(of: user, generation: generation, facts: facts)
     }
 
     private func spend(_ rate: inout RequestRate, _ name: String) throws(TokenExchangeRefusal) {

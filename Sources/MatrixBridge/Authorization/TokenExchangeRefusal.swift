@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+package import CallEvents
+
 /// Why a client got no token. Each case is one status, one `errcode` and a sentence a person can act on.
 package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case notJSON
@@ -12,8 +14,12 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case bodyTooLarge
     /// The delayed leave of a user whose server has no full access.
     case delegationNotAllowed
-    /// This service does not take over delayed leaves; the client repeats the request without them.
-    case delegationUnsupported
+    /// The client API of the user's server cannot be found, so its delayed leave could not be kept.
+    case clientAPIUnknown
+    /// The user has no delayed event of that id that ends a call of the room.
+    case delayedEventUnknown
+    /// The delayed leave could not be stored.
+    case delegationFailed
     /// The user's server says that the token is not one of its own.
     case tokenNotValid
     /// The user's server could not be asked.
@@ -27,6 +33,14 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case notJoined
     /// Membership is required and nobody could say whether the user is joined.
     case membershipUnknown
+    /// The user's power level does not allow to take part in calls of the room.
+    ///
+    /// - Parameters:
+    ///   - needs: nil when no level is enough.
+    ///   - event: The event type whose level it is; nil when the level is configured.
+    case levelTooLow(has: PowerLevel, needs: PowerLevel?, event: String?)
+    /// The room was closed by a tombstone.
+    case roomReplaced(by: RoomID?)
     case rateLimited(retryAfterMilliseconds: UInt64)
     case roomCreationFailed
     case signingFailed
@@ -34,10 +48,10 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
 
     /// The refusals without their details: what is counted.
     package enum Reason: String, CaseIterable, Sendable {
-        case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed
-        case delegationUnsupported, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
-        case userDiffersFromClaim, notJoined, membershipUnknown, rateLimited, roomCreationFailed, signingFailed
-        case shuttingDown
+        case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed, clientAPIUnknown
+        case delayedEventUnknown, delegationFailed, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
+        case userDiffersFromClaim, notJoined, membershipUnknown, levelTooLow, roomReplaced, rateLimited
+        case roomCreationFailed, signingFailed, shuttingDown
     }
 
     package var reason: Reason {
@@ -48,7 +62,9 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .malformedField: .malformedField
         case .bodyTooLarge: .bodyTooLarge
         case .delegationNotAllowed: .delegationNotAllowed
-        case .delegationUnsupported: .delegationUnsupported
+        case .clientAPIUnknown: .clientAPIUnknown
+        case .delayedEventUnknown: .delayedEventUnknown
+        case .delegationFailed: .delegationFailed
         case .tokenNotValid: .tokenNotValid
         case .lookupFailed: .lookupFailed
         case .homeserverDown: .homeserverDown
@@ -56,6 +72,8 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .userDiffersFromClaim: .userDiffersFromClaim
         case .notJoined: .notJoined
         case .membershipUnknown: .membershipUnknown
+        case .levelTooLow: .levelTooLow
+        case .roomReplaced: .roomReplaced
         case .rateLimited: .rateLimited
         case .roomCreationFailed: .roomCreationFailed
         case .signingFailed: .signingFailed
@@ -79,11 +97,18 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
             MatrixError(
                 status: 400, code: .badJSON,
                 message: "delayed leave events are taken over only for users of this focus's own servers")
-        case .delegationUnsupported:
+        case .clientAPIUnknown:
             MatrixError(
                 status: 400, code: .badJSON,
-                message: "this focus does not take over delayed leave events; repeat without delay_id and delay_timeout"
-            )
+                message: "the user's server says nowhere where its client API is, so its delayed leave event cannot be "
+                    + "kept; repeat without delay_id and delay_timeout")
+        case .delayedEventUnknown:
+            MatrixError(
+                status: 400, code: .badJSON,
+                message: "the user has no delayed event of this delay_id that ends a call of the room; schedule one, "
+                    + "or repeat without delay_id and delay_timeout")
+        case .delegationFailed:
+            MatrixError(status: 500, code: .unknown, message: "the delayed leave event could not be stored; try again")
         case .tokenNotValid:
             MatrixError(
                 status: 401, code: .unauthorized,
@@ -102,12 +127,23 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .userDiffersFromClaim:
             MatrixError(status: 401, code: .unauthorized, message: "the verified user is not member.claimed_user_id")
         case .notJoined:
-            MatrixError(status: 403, code: .forbidden, message: "the user is not joined to the room")
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: "the user is not joined to the room; join it (an invitation is not enough) and try again")
         case .membershipUnknown:
             MatrixError(
                 status: 502, code: .unknown,
                 message:
                     "whether the user is joined to the room could not be found out; invite the call bot or try later")
+        case .levelTooLow(let has, let needs, let event):
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: Self.levelSentence(has: has, needs: needs, event: event))
+        case .roomReplaced(let replacement):
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: "the room was closed; "
+                    + (replacement.map { "join \($0), which takes its place" } ?? "call in another room"))
         case .rateLimited(let milliseconds):
             MatrixError(
                 status: 429, code: .limitExceeded, message: "too many token requests",
@@ -119,5 +155,14 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .shuttingDown:
             MatrixError(status: 503, code: .unknown, message: "the service is shutting down")
         }
+    }
+
+    /// What is needed, and who can give it.
+    private static func levelSentence(has: PowerLevel, needs: PowerLevel?, event: String?) -> String {
+        guard let needs else { return "this focus lets nobody take part in calls (matrix.levels.join: never)" }
+        let next =
+            event.map { "ask a moderator to raise your level, or to lower the one that \($0) needs in this room" }
+            ?? "ask a moderator of the room to raise your level"
+        return "power level \(needs) is needed to take part in calls of this room, and the user has \(has); \(next)"
     }
 }

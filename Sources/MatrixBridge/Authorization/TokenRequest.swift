@@ -10,10 +10,21 @@ package import CallEvents
 /// `POST /sfu/get` (Gen A) and `POST /get_token` (Gen B) of MatrixRTC's LiveKit backend (MSC4195). Unknown members are
 /// ignored, because old and new clients overlap.
 package struct TokenRequest: Equatable, Sendable {
-    /// Which of the two endpoints, and what only that one carries.
+    /// Which of the endpoints, and what only that one carries.
     package enum Form: Equatable, Sendable {
         case compatibility(device: DeviceID)
         case slot(String, memberID: String, device: DeviceID, claimedUser: UserID?)
+        /// Through a homeserver; the device is not known.
+        case member(slot: String, memberID: String)
+    }
+
+    /// What the endpoint's clients speak.
+    package var generation: RTCMembership.Generation {
+        switch form {
+        case .compatibility: .sessionState
+        case .slot: .stickyDraft
+        case .member: .sticky
+        }
     }
 
     /// The OpenID token as the user's homeserver made it (Client-Server API, "OpenID").
@@ -30,34 +41,60 @@ package struct TokenRequest: Equatable, Sendable {
 
     package var room: RoomID
     package var form: Form
-    package var openIDToken: OpenIDToken
-    /// The client wants us to own its delayed leave event.
-    package var asksForDelegation: Bool
+    /// Nil when a homeserver vouches for the user.
+    package var openIDToken: OpenIDToken?
+    /// The client wants us to keep its delayed leave event.
+    package var delegation: Delegation?
+
+    /// A delayed leave event (MSC4140) that is handed over.
+    package struct Delegation: Equatable, Sendable {
+        package var delayID: String
+        /// Milliseconds; nil when the client leaves it to us to look that up.
+        package var delay: UInt64?
+
+        package init(delayID: String, delay: UInt64?) {
+            self.delayID = delayID
+            self.delay = delay
+        }
+    }
 
     /// Larger bodies are refused before they are read.
     package static let maximumBodyByteCount = 1 << 20
 
-    package init(room: RoomID, form: Form, openIDToken: OpenIDToken, asksForDelegation: Bool = false) {
+    package init(room: RoomID, form: Form, openIDToken: OpenIDToken?, delegation: Delegation? = nil) {
         self.room = room
         self.form = form
         self.openIDToken = openIDToken
-        self.asksForDelegation = asksForDelegation
+        self.delegation = delegation
     }
 
     /// Reads a body of `POST /sfu/get`.
     package static func compatibility(_ body: [UInt8]) throws(TokenExchangeRefusal) -> TokenRequest {
-        let fields = try Fields(body)
+        let fields = try TokenRequestFields(body)
         let room = try fields.room("room")
         let device = try fields.device(try fields.required("device_id"), at: "device_id")
         return TokenRequest(
             room: room, form: .compatibility(device: device), openIDToken: try fields.openIDToken(),
-            asksForDelegation: try fields.asksForDelegation())
+            delegation: try fields.delegation())
     }
 
     /// Reads a body of `POST /get_token`. The member's id may stand in `member.id` or, flat, in `member_id`, and then
     /// the device in `device_id`.
     package static func slot(_ body: [UInt8]) throws(TokenExchangeRefusal) -> TokenRequest {
-        let fields = try Fields(body)
+        try slot(body, delayIsRequired: true)
+    }
+
+    /// Reads a body of `POST /delegate_delayed_leave`: as for `/get_token`, and the delayed event must be there.
+    package static func delegation(_ body: [UInt8]) throws(TokenExchangeRefusal) -> TokenRequest {
+        let request = try slot(body, delayIsRequired: false)
+        guard request.delegation != nil else { throw .missingField("delay_id") }
+        return request
+    }
+
+    private static func slot(
+        _ body: [UInt8], delayIsRequired: Bool,
+    ) throws(TokenExchangeRefusal) -> TokenRequest {
+        let fields = try TokenRequestFields(body)
         let room = try fields.room("room_id")
         let slot = try fields.required("slot_id")
         let form: Form
@@ -77,13 +114,13 @@ package struct TokenRequest: Equatable, Sendable {
         }
         return TokenRequest(
             room: room, form: form, openIDToken: try fields.openIDToken(),
-            asksForDelegation: try fields.asksForDelegation())
+            delegation: try fields.delegation(delayIsRequired: delayIsRequired))
     }
 }
 
 /// The members of one object of a request. A missing, null or empty member is missing; a wrong type is no valid JSON
 /// for this endpoint.
-private struct Fields {
+struct TokenRequestFields {
     private let members: JSONObject
     /// Where the object stands, for messages.
     private let prefix: String
@@ -102,10 +139,10 @@ private struct Fields {
         self.prefix = prefix
     }
 
-    func object(_ name: String) throws(TokenExchangeRefusal) -> Fields? {
+    func object(_ name: String) throws(TokenExchangeRefusal) -> TokenRequestFields? {
         switch members[name] {
         case nil, .null: nil
-        case .object(let members): Fields(members: members, prefix: prefix + name + ".")
+        case .object(let members): TokenRequestFields(members: members, prefix: prefix + name + ".")
         default: throw .wrongType(prefix + name)
         }
     }
@@ -145,17 +182,18 @@ private struct Fields {
     }
 
     /// Both delay fields or none; `delay_cs_api_url` is ignored, because a client must not choose where we connect.
-    func asksForDelegation() throws(TokenExchangeRefusal) -> Bool {
+    func delegation(delayIsRequired: Bool = true) throws(TokenExchangeRefusal) -> TokenRequest.Delegation? {
         let delayID = try optional("delay_id")
         switch members["delay_timeout"] {
         case nil, .null:
-            guard delayID == nil else { throw .missingField("delay_timeout") }
-            return false
+            guard let delayID else { return nil }
+            guard !delayIsRequired else { throw .missingField("delay_timeout") }
+            return TokenRequest.Delegation(delayID: delayID, delay: nil)
         case .some(let value):
             guard let milliseconds = value.integer else { throw .wrongType("delay_timeout") }
-            guard delayID != nil else { throw .missingField("delay_id") }
+            guard let delayID else { throw .missingField("delay_id") }
             guard milliseconds > 0 else { throw .malformedField("delay_timeout") }
-            return true
+            return TokenRequest.Delegation(delayID: delayID, delay: UInt64(milliseconds))
         }
     }
 }

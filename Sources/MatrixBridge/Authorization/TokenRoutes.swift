@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CallEvents
 package import FocusSFU
 
 /// What clients call to take part in a call (MSC4195's backend, both deployed generations).
@@ -23,11 +24,23 @@ package struct TokenRoutes: Sendable {
         await answer(request, TokenRequest.slot)
     }
 
-    /// `POST /delegate_delayed_leave`: clients take 404 for a focus without the feature and keep the leave themselves.
+    /// `POST /delegate_delayed_leave`. Clients take 404 for a focus without the feature, so it is never the answer.
     package func delegation(_ request: HTTPRequest) async -> HTTPResponse {
-        .matrix(
-            MatrixError(status: 404, code: .unrecognized, message: "this focus does not take over delayed leave events")
-        )
+        let body = request.body
+        do throws(TokenExchangeRefusal) {
+            try await exchange.delegate { () throws(TokenExchangeRefusal) in
+                guard body.count <= TokenRequest.maximumBodyByteCount else { throw .bodyTooLarge }
+                return try TokenRequest.delegation(body)
+            }
+            return .matrix(.object([:]))
+        } catch .delegationNotAllowed {
+            // At the token endpoints a client repeats its request without the wish; here the wish is everything.
+            var refusal = TokenExchangeRefusal.delegationNotAllowed.answer
+            (refusal.status, refusal.code) = (403, .forbidden)
+            return .matrix(refusal)
+        } catch {
+            return .matrix(error.answer)
+        }
     }
 
     private func answer(
@@ -42,7 +55,7 @@ package struct TokenRoutes: Sendable {
             }
             return .matrix(answer.body)
         } catch {
-            return .matrix(error.matrixError)
+            return .matrix(error.answer)
         }
     }
 }

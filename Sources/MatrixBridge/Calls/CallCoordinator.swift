@@ -14,28 +14,26 @@ package import Logging
 /// focus is in this process, so a crash that loses an order also ends the participants it was about.
 package actor CallCoordinator: TransactionConsumer {
     private nonisolated let database: Database
-    private let focus: any FocusControlling
-    private let issued: IssuedIdentities
+    private let enforcement: CallEnforcement
+    private let facts: RoomFactsBook
+    /// Takes commands; nil when nobody does.
+    private let desk: BotDesk?
+    /// Rooms that the bot has just come to, and whose state is not known yet.
+    private var arrivals: Set<RoomID> = []
     private let membershipPolicy: BotMembershipPolicy
     /// Woken when an errand of the bot was stored.
     private let errands: WakeUps
     private let clock: ServiceClock
     private let logger: Logger
     private var roster = CallRoster()
+    /// What rang lately. In memory only: a ring lasts seconds.
+    private var board = RingBoard()
     /// Rooms whose state is being read, and whether something happened there since the reading began.
     private var readings: [RoomID: Bool] = [:]
     /// Events that had no effect, by reason.
     package nonisolated let refusals = Tally<EventRefusal>()
-    /// Participants taken out of the focus because their user left the room or was removed from the call.
-    package nonisolated let removals = Tally<Removal>()
-
     /// Invitations and joins of the bot that are not followed, because too many rooms wait.
     package nonisolated let refusedErrands = Tally<RoomErrand.Kind>()
-
-    package enum Removal: String, CaseIterable, Sendable {
-        case userLeftRoom
-        case membershipRedacted
-    }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { database.unownedExecutor }
 
@@ -43,12 +41,13 @@ package actor CallCoordinator: TransactionConsumer {
     private static let expiryCheckMilliseconds: UInt64 = 5_000
 
     package init(
-        database: Database, focus: any FocusControlling, issued: IssuedIdentities,
+        database: Database, enforcement: CallEnforcement, facts: RoomFactsBook, desk: BotDesk? = nil,
         membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
     ) {
         self.database = database
-        self.focus = focus
-        self.issued = issued
+        self.enforcement = enforcement
+        self.facts = facts
+        self.desk = desk
         self.membershipPolicy = membershipPolicy
         self.errands = errands
         self.clock = clock
@@ -65,6 +64,14 @@ package actor CallCoordinator: TransactionConsumer {
     /// Every running call.
     package var calls: [RosterCall] { roster.calls }
 
+    /// What rang lately in a room, oldest first.
+    package func rings(in room: RoomID) -> [RingBoard.Ring] { board.rings(in: room) }
+
+    /// The memberships of a server's users.
+    package func memberships(ofServer server: ServerName) -> [RosterEntry] {
+        roster.entries { $0.membership != nil && $0.sender.serverName == server }
+    }
+
     /// Removes memberships when their time has come, until the task is cancelled.
     package func run() async {
         while (try? await clock.sleep(Self.expiryCheckMilliseconds)) != nil {
@@ -79,6 +86,7 @@ package actor CallCoordinator: TransactionConsumer {
     /// Removes the memberships whose time has come.
     package func expire() async throws {
         let now = clock.unixMilliseconds()
+        board.expire(at: now)
         guard let next = roster.nextExpiry, next <= now else { return }
         var changed = roster
         let changes = changed.expire(at: now)
@@ -99,11 +107,14 @@ package actor CallCoordinator: TransactionConsumer {
             for event in events {
                 let decoded = CallEvent.decode(event)
                 if decoded == .other { continue }
+                if case .message(let message) = decoded, desk?.wants(message) != true { continue }
                 let isNew = try TransactionTable.apply(
                     eventID: event.eventID.rawValue, sequence: transaction.sequence, in: connection)
                 guard isNew else { continue }
-                touched.insert(event.roomID)
+                if case .message = decoded {} else { touched.insert(event.roomID) }
                 try effects.apply(decoded, of: event, in: connection)
+                effects.news.append((event.roomID, decoded))
+                if case .message(let message) = decoded { effects.messages.append(message) }
                 if case .roomMember(let member) = decoded {
                     let decision = membershipPolicy.decision(on: member, by: event.sender)
                     try follow(decision, member.roomID, &effects, connection)
@@ -147,6 +158,11 @@ package actor CallCoordinator: TransactionConsumer {
         for refusal in state.refusals {
             refusals.count(refusal)
         }
+        facts.set(state.facts, of: room)
+        if arrivals.remove(room) != nil { desk?.joined(room) }
+        // What changed while nobody told us: levels, a tombstone.
+        effects.levelChanges.insert(room)
+        if state.facts.tombstone != nil { effects.replaced.insert(room) }
         await committed(effects)
         return true
     }
@@ -158,8 +174,18 @@ package actor CallCoordinator: TransactionConsumer {
         var roster: CallRoster
         let now: UnixMilliseconds
         var changes: [RosterChange] = []
+        /// Events that change who may do what, in their order.
+        var news: [(room: RoomID, event: CallEvent)] = []
+        /// Texts that may be commands.
+        var messages: [RoomMessage] = []
         var leavers: [RoomMember] = []
         var removed: Set<FocusParticipant> = []
+        /// Rooms whose power levels changed.
+        var levelChanges: Set<RoomID> = []
+        /// Rooms that were closed.
+        var replaced: Set<RoomID> = []
+        /// Rooms that the bot left.
+        var forgotten: Set<RoomID> = []
         var hasErrands = false
         var refusedErrands: [RoomErrand.Kind] = []
 
@@ -174,6 +200,11 @@ package actor CallCoordinator: TransactionConsumer {
                 for call in roster.members(in: member.roomID) where call.membership.sender == member.user {
                     removed.insert(FocusParticipant(call.membership))
                 }
+            }
+            switch decoded {
+            case .creation, .powerLevels: levelChanges.insert(event.roomID)
+            case .tombstone: replaced.insert(event.roomID)
+            default: break
             }
             try store(roster.apply(decoded, of: event, at: now), in: connection)
         }
@@ -200,6 +231,7 @@ package actor CallCoordinator: TransactionConsumer {
             }
         case .forgetRoom:
             try RoomErrandTable.remove(room: room, in: connection)
+            effects.forgotten.insert(room)
             try effects.store(effects.roster.forget(room), in: connection)
         }
     }
@@ -210,11 +242,29 @@ package actor CallCoordinator: TransactionConsumer {
         for kind in effects.refusedErrands {
             refusedErrands.count(kind)
         }
-        var removed = effects.removed
-        for member in effects.leavers {
-            removed.formUnion(issued.remove(user: member.user, from: member.roomID))
+        for (room, event) in effects.news {
+            facts.take(event, in: room)
+            switch event {
+            case .notification(let notification): board.take(notification, at: effects.now)
+            case .decline(let decline): board.take(decline)
+            default: break
+            }
+            if case .roomMember(let member) = event, member.user == membershipPolicy.bot, member.membership == .join {
+                arrivals.insert(room)
+            }
         }
-        await perform(effects.changes, removing: removed)
+        for message in effects.messages { desk?.take(message) }
+        for member in effects.leavers { await enforcement.removeUser(member.user, from: member.roomID) }
+        await perform(effects.changes, removing: effects.removed)
+        for room in effects.levelChanges.subtracting(effects.replaced) { await enforcement.adjustRights(in: room) }
+        for room in effects.replaced {
+            let announced = roster.members(in: room).map { FocusParticipant($0.membership) }
+            await enforcement.endCalls(of: room, announced: Set(announced), because: .roomReplaced)
+        }
+        for room in effects.forgotten {
+            facts.forget(room)
+            arrivals.remove(room)
+        }
     }
 
     /// Carries out what follows from committed changes.
@@ -228,20 +278,17 @@ package actor CallCoordinator: TransactionConsumer {
                 logger.info("A call started", metadata: ["matrix.room_id": "\(id.roomID)"])
             case .callEnded(let id):
                 logger.info("A call ended", metadata: ["matrix.room_id": "\(id.roomID)"])
-            case .memberLeft(let member, .redacted):
-                redacted.insert(FocusParticipant(member.membership))
-            case .memberLeft, .memberJoined, .memberUpdated, .entryStored, .entryRemoved, .slotStored, .slotRemoved:
+            case .memberLeft(let member, let cause):
+                if cause == .redacted { redacted.insert(FocusParticipant(member.membership)) }
+                board.left(member.membership.sender, in: member.membership.roomID)
+            case .memberJoined(let member):
+                board.joined(member.membership.sender, in: member.membership.roomID)
+            case .memberUpdated, .entryStored, .entryRemoved, .slotStored, .slotRemoved:
                 continue
             }
         }
-        for participant in leavers {
-            removals.count(.userLeftRoom)
-            await focus.removeParticipant(room: participant.room, identity: participant.identity)
-        }
-        for participant in redacted.subtracting(leavers) {
-            removals.count(.membershipRedacted)
-            await focus.removeParticipant(room: participant.room, identity: participant.identity)
-        }
+        await enforcement.remove(leavers, because: .userLeftRoom)
+        await enforcement.remove(redacted.subtracting(leavers), because: .membershipRedacted)
     }
 
     private static func events(

@@ -4,6 +4,7 @@
 //
 
 package import CallEvents
+package import FocusSFU
 import NIOConcurrencyHelpers
 
 /// A participant of the focus: identities are unique within a room only.
@@ -17,12 +18,27 @@ package struct FocusParticipant: Hashable, Sendable {
     }
 }
 
-/// Remembers which participants tokens were issued for, by Matrix room and user, so that a user who leaves the room
-/// can be taken out of its calls even when the client never announced its membership.
+/// Remembers which participants tokens were issued for, by Matrix room and user, so that what happens to the user there
+/// reaches its calls even when the client never announced its membership.
 ///
 /// In memory only: participants do not outlive the process either. Bounded: the user whose token is oldest is
 /// forgotten first.
 package final class IssuedIdentities: Sendable {
+    /// A participant somebody holds a token for.
+    package struct Issue: Equatable, Sendable {
+        package var participant: FocusParticipant
+        package var generation: RTCMembership.Generation
+        /// As the last token or the last change says; nil until the first.
+        package var rights: ParticipantRights?
+    }
+
+    /// A user in a room, with everything issued to it there.
+    package struct Holder: Equatable, Sendable {
+        package var room: RoomID
+        package var user: UserID
+        package var issues: [Issue]
+    }
+
     private struct Key: Hashable {
         var room: RoomID
         var user: UserID
@@ -30,7 +46,7 @@ package final class IssuedIdentities: Sendable {
 
     private struct Entry {
         /// Oldest token first.
-        var participants: [FocusParticipant] = []
+        var issues: [Issue] = []
         /// Grows with every token.
         var lastIssue: UInt64 = 0
     }
@@ -51,18 +67,37 @@ package final class IssuedIdentities: Sendable {
 
     /// - Returns: the participant that had to give way, if any: the user's oldest in that room. Nobody could take it
     ///   out later, so it must go now; newer clients have another identity each time they join.
-    package func record(_ participant: FocusParticipant, of user: UserID, in room: RoomID) -> FocusParticipant? {
+    package func record(
+        _ participant: FocusParticipant, of user: UserID, in room: RoomID,
+        generation: RTCMembership.Generation = .sessionState, rights: ParticipantRights? = nil,
+    ) -> FocusParticipant? {
         let key = Key(room: room, user: user)
         return table.withLockedValue { table in
             table.issueCount += 1
             table.entries[key, default: Entry()].lastIssue = table.issueCount
-            var participants = table.entries[key]?.participants ?? []
-            participants.removeAll { $0 == participant }
-            participants.append(participant)
-            let oldest = participants.count > Self.maximumIdentities ? participants.removeFirst() : nil
-            table.entries[key]?.participants = participants
+            var issues = table.entries[key]?.issues ?? []
+            issues.removeAll { $0.participant == participant }
+            issues.append(Issue(participant: participant, generation: generation, rights: rights))
+            let oldest = issues.count > Self.maximumIdentities ? issues.removeFirst() : nil
+            table.entries[key]?.issues = issues
             if table.entries.count > Self.maximumEntries { Self.forgetOldest(in: &table) }
-            return oldest
+            return oldest?.participant
+        }
+    }
+
+    /// Notes what a participant may do.
+    ///
+    /// - Returns: whether that is something else than before.
+    package func setRights(
+        _ rights: ParticipantRights, of participant: FocusParticipant, user: UserID, in room: RoomID,
+    ) -> Bool {
+        let key = Key(room: room, user: user)
+        return table.withLockedValue { table in
+            guard let index = table.entries[key]?.issues.firstIndex(where: { $0.participant == participant }),
+                table.entries[key]?.issues[index].rights != rights
+            else { return false }
+            table.entries[key]?.issues[index].rights = rights
+            return true
         }
     }
 
@@ -71,7 +106,17 @@ package final class IssuedIdentities: Sendable {
     /// - Returns: the participants that were known.
     package func remove(user: UserID, from room: RoomID) -> Set<FocusParticipant> {
         let key = Key(room: room, user: user)
-        return table.withLockedValue { Set($0.entries.removeValue(forKey: key)?.participants ?? []) }
+        return table.withLockedValue { table in
+            Set((table.entries.removeValue(forKey: key)?.issues ?? []).map(\.participant))
+        }
+    }
+
+    /// Everybody who holds a token, of one room or of all.
+    package func holders(in room: RoomID? = nil) -> [Holder] {
+        table.withLockedValue { table in
+            table.entries.filter { room == nil || $0.key.room == room }
+                .map { Holder(room: $0.key.room, user: $0.key.user, issues: $0.value.issues) }
+        }
     }
 
     /// Drops a sixteenth at once, so that the search for the oldest is rare.

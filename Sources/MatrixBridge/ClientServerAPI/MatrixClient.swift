@@ -145,6 +145,20 @@ package struct MatrixClient: Sendable {
         return content
     }
 
+    /// One whole state event with an empty key; nil when there is none, or when it cannot be read.
+    package func stateEvent(
+        ofType type: String, in room: RoomID, as masquerade: Masquerade?,
+    ) async throws(MatrixClientError) -> RoomEvent? {
+        do throws(MatrixClientError) {
+            let answer = try await call(
+                .get, ["client", "v3", "rooms", room.rawValue, "state", type, ""], query: [("format", "event")],
+                as: masquerade)
+            return try? RoomEvent.decode(answer).get()
+        } catch .refused(let error) where error.code == .notFound {
+            return nil
+        }
+    }
+
     /// `POST /join/{roomId}`: accepts an invitation, or joins a public room; fine when joined already.
     package func join(_ room: RoomID, as masquerade: Masquerade) async throws(MatrixClientError) {
         // The homeserver may have to fetch the room from another one first.
@@ -189,7 +203,7 @@ package struct MatrixClient: Sendable {
         return transports
     }
 
-    private func call(
+    func call(
         _ method: HTTPClientRequest.Method, _ path: [String], query: [(String, String)] = [], body: JSONValue? = nil,
         as masquerade: Masquerade? = nil, maximumBodyByteCount: Int = 1 << 20, timeoutMilliseconds: Int = 10_000,
     ) async throws(MatrixClientError) -> JSONValue {

@@ -36,6 +36,8 @@ package struct MatrixError: Error, Equatable, Sendable {
     package var message: String
     /// When to come back, with 429.
     package var retryAfterMilliseconds: UInt64?
+    /// Further members of the body, under names of our own.
+    package var details: JSONObject = [:]
 
     package init(status: Int, code: MatrixErrorCode, message: String, retryAfterMilliseconds: UInt64? = nil) {
         self.status = status
@@ -60,7 +62,9 @@ package struct MatrixError: Error, Equatable, Sendable {
 
     /// The body as the specification writes it ("Standard error response").
     package var body: JSONValue {
-        var members: JSONObject = ["errcode": .string(code.rawValue), "error": .string(message)]
+        var members = details
+        members["errcode"] = .string(code.rawValue)
+        members["error"] = .string(message)
         if let retryAfterMilliseconds {
             members["retry_after_ms"] = .integer(Int64(clamping: retryAfterMilliseconds))
         }

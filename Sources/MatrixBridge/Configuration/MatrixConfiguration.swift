@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CallEvents
+
 /// The homeserver, our place in it, and who may have tokens.
 package struct MatrixConfiguration: Equatable, Sendable {
     /// When a token needs proof that the user is in the Matrix room.
@@ -34,6 +36,8 @@ package struct MatrixConfiguration: Equatable, Sendable {
     /// The registration with delegated rights; nil when there is none.
     package var delegatedRegistration: Registration?
     package var botLocalpart: String
+    /// Users whose commands the bot follows.
+    package var administrators: [String]
     /// What clients are told: the base of the token service and of the signalling.
     package var livekitServiceURL: String
     package var websocketURL: String
@@ -43,6 +47,8 @@ package struct MatrixConfiguration: Equatable, Sendable {
     package var fullAccessHomeservers: [String]
     package var membershipPolicy: MembershipPolicy
     package var remotePublishing: RemotePublishing
+    /// Which power level gives which right in a call.
+    package var levels: GrantThresholds
     /// Homeservers that may be looked up at private addresses.
     package var privateServers: [String]
     /// Whether a homeserver may show any TLS certificate.
@@ -68,6 +74,9 @@ package struct MatrixConfiguration: Equatable, Sendable {
         "where the homeserver reaches Callbridge; empty: the registration's url")
     static let botKey = ConfigurationKey(
         "matrix.bot_localpart", .text, default: "callbot", "localpart of the bot's user id")
+    static let administratorsKey = ConfigurationKey(
+        "matrix.admins", .texts, example: "[\"@alice:example.org\"]",
+        "users whose invitations and commands the bot follows")
     static let serviceURLKey = ConfigurationKey(
         "matrix.livekit_service_url", .url(["https", "http"]), example: "https://call.example.org",
         "public URL of the token service, as clients reach it")
@@ -93,9 +102,9 @@ package struct MatrixConfiguration: Equatable, Sendable {
 
     static let keys = [
         homeserverURLKey, serverNameKey, registrationKey, delegatedKey, asTokenKey, hsTokenKey,
-        applicationServiceURLKey, botKey, serviceURLKey, websocketURLKey, pathPrefixKey, fullAccessKey, membershipKey,
-        remotePublishingKey, privateServersKey, anyCertificateKey,
-    ]
+        applicationServiceURLKey, botKey, administratorsKey, serviceURLKey, websocketURLKey, pathPrefixKey,
+        fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
+    ] + LevelConfiguration.keys
 
     /// Nil when no key of the section is set, or with `--dev`: then there is a focus and no bridge.
     init?(reading values: inout ConfigurationReader) {
@@ -104,12 +113,14 @@ package struct MatrixConfiguration: Equatable, Sendable {
         let files = RegistrationFiles(reading: &values)
         let applicationServiceURL = values.url(Self.applicationServiceURLKey)
         self.botLocalpart = Self.botLocalpart(&values)
+        self.administrators = Self.administrators(&values)
         let serviceURL = values.url(Self.serviceURLKey)
         let websocketURL = values.url(Self.websocketURLKey)
         self.pathPrefix = Self.pathPrefix(&values)
         let fullAccess = values.texts(Self.fullAccessKey)
         self.membershipPolicy = MembershipPolicy(rawValue: values.choice(Self.membershipKey)) ?? .auto
         self.remotePublishing = RemotePublishing(rawValue: values.choice(Self.remotePublishingKey)) ?? .legacy
+        self.levels = LevelConfiguration.thresholds(&values)
         self.privateServers = values.texts(Self.privateServersKey)
         self.acceptsAnyTLSCertificate = values.boolean(Self.anyCertificateKey)
         guard let set = Self.keys.first(where: { values.isSet($0) }) else {
@@ -193,6 +204,14 @@ package struct MatrixConfiguration: Equatable, Sendable {
             return botKey.defaultText
         }
         return name
+    }
+
+    private static func administrators(_ values: inout ConfigurationReader) -> [String] {
+        let names = values.texts(administratorsKey)
+        for name in names where UserID(name) == nil {
+            values.fail(administratorsKey, "matrix.admins: \"\(name.prefix(60))\" is no user id")
+        }
+        return names
     }
 
     private static func pathPrefix(_ values: inout ConfigurationReader) -> String {

@@ -8,14 +8,14 @@ import Logging
 
 /// The process's logger: lines for people on standard error, or one JSON object a line for machines.
 enum LogSetup {
-    static func makeLogger(_ configuration: LoggingConfiguration) -> Logger {
+    static func makeLogger(_ configuration: LoggingConfiguration, levels: LogLevels? = nil) -> Logger {
+        let levels = levels ?? LogLevels(configuration)
         let writesJSON = configuration.writesJSON
-        var logger = Logger(label: "callbridge") { label -> any LogHandler in
-            if writesJSON { return JSONLogHandler(label: label) }
-            return StreamLogHandler.standardError(label: label)
+        return Logger(label: "callbridge") { label in
+            LeveledLogHandler(
+                writesJSON ? JSONLogHandler(label: label) : StreamLogHandler.standardError(label: label),
+                levels: levels)
         }
-        logger.logLevel = Logger.Level(rawValue: configuration.level.rawValue) ?? .info
-        return logger
     }
 }
 

@@ -76,6 +76,21 @@ struct MetricsPage: Sendable {
                 "callbridge_event_refused_total", "Matrix events that say nothing usable.",
                 matrix.coordinator.refusals.all.map { ("\($0.key)", $0.value) }.sorted { $0.0 < $1.0 })
             page.counters(
+                "callbridge_participants_adjusted_total", "Participants whose rights in a call followed their room.",
+                CallEnforcement.Measure.allCases.map { ($0.rawValue, matrix.enforcement.measures[$0]) })
+            page.gauge("callbridge_delayed_leaves", "Delayed leaves held for clients.", await matrix.keeper.count)
+            page.counters(
+                "callbridge_delayed_leaves_ended_total", "What became of the delayed leaves of clients.",
+                DelayedLeave.Outcome.allCases.map { ($0.rawValue, matrix.keeper.outcomes[$0]) })
+            if let ghosts = matrix.ghosts {
+                page.counters(
+                    "callbridge_ghost_memberships_total", "Memberships of clients that died.",
+                    GhostClearing.Event.allCases.map { ($0.rawValue, ghosts.events[$0]) })
+            }
+            page.counters(
+                "callbridge_bot_commands_total", "Texts that were meant for the bot.",
+                BotDesk.Event.allCases.map { ($0.rawValue, matrix.desk.events[$0]) })
+            page.counters(
                 "callbridge_bot_rooms_total", "What the bot did about its rooms, and what was refused.",
                 RoomAttendance.Event.allCases.map { ($0.rawValue, matrix.attendance.events[$0]) })
             page.counters(

@@ -72,6 +72,20 @@ package enum Schema {
             )
             """
         ],
+        [
+            // Delayed leaves that clients handed over, one a participant.
+            """
+            CREATE TABLE delayed_leaves (
+                focus_room TEXT NOT NULL,
+                identity TEXT NOT NULL,
+                room_id TEXT NOT NULL,
+                user_id TEXT NOT NULL,
+                delay_id TEXT NOT NULL,
+                delay INTEGER NOT NULL,
+                PRIMARY KEY (focus_room, identity)
+            ) WITHOUT ROWID
+            """
+        ],
     ]
 
     /// The number that this version writes.

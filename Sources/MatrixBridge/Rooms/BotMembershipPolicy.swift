@@ -19,10 +19,13 @@ package struct BotMembershipPolicy: Sendable {
 
     package var bot: UserID
     package var access: AccessPolicy
+    /// Whose invitations are accepted wherever they are.
+    package var administrators: Set<UserID>
 
-    package init(bot: UserID, access: AccessPolicy) {
+    package init(bot: UserID, access: AccessPolicy, administrators: Set<UserID> = []) {
         self.bot = bot
         self.access = access
+        self.administrators = administrators
     }
 
     /// - Parameter sender: Who changed the membership.
@@ -38,6 +41,7 @@ package struct BotMembershipPolicy: Sendable {
     }
 
     private func accepts(inviter: UserID) -> Bool {
-        inviter.serverName == access.localServer || access.level(of: inviter.serverName) == .full
+        administrators.contains(inviter) || inviter.serverName == access.localServer
+            || access.level(of: inviter.serverName) == .full
     }
 }

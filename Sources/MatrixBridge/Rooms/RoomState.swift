@@ -12,6 +12,8 @@ package import CallEvents
 /// who left come first, then the slots, then the memberships of those who are joined.
 package struct RoomState: Sendable {
     package let events: [RoomEvent]
+    /// Who is in the room, and who may do what.
+    package let facts: RoomFacts
     /// Events of the room that could not be read, by reason.
     package let refusals: [EventRefusal]
 
@@ -22,6 +24,7 @@ package struct RoomState: Sendable {
         var slots: [RoomEvent] = []
         var memberships: [RoomEvent] = []
         var joined: Set<UserID> = []
+        var facts = RoomFacts()
         for value in values {
             let event: RoomEvent
             switch RoomEvent.decode(value) {
@@ -31,17 +34,22 @@ package struct RoomState: Sendable {
             case .success(let decoded): event = decoded
             }
             guard event.roomID == room, event.stateKey != nil else { continue }
-            switch CallEvent.decode(event) {
+            let decoded = CallEvent.decode(event)
+            facts.take(decoded)
+            switch decoded {
             case .roomMember(let member):
                 members.append(event)
                 if member.membership == .join { joined.insert(member.user) }
             case .slot: slots.append(event)
             case .membership: memberships.append(event)
             case .refused(let refusal): refusals.append(refusal)
-            case .notification, .decline, .legacy, .redaction, .other: continue
+            case .notification, .decline, .legacy, .creation, .powerLevels, .tombstone, .encryption, .message,
+                .redaction, .other:
+                continue
             }
         }
         events = members + slots + memberships.filter { joined.contains($0.sender) }
         self.refusals = refusals
+        self.facts = facts
     }
 }

@@ -28,7 +28,7 @@ struct TransactionInboxTests {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             database = try Database(path: file.path)
             coordinator = CallCoordinator(
-                database: database, focus: focus, issued: IssuedIdentities(),
+                database: database, enforcement: .ofTests(focus, IssuedIdentities()), facts: RoomFactsBook(),
                 membershipPolicy: BotMembershipPolicy(
                     bot: FakeHomeserver.bot, access: AccessPolicy(localServer: FakeHomeserver.local)),
                 errands: WakeUps(), clock: clock.clock, logger: logger)

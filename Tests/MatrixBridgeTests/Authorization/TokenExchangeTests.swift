@@ -20,12 +20,16 @@ struct TokenExchangeTests {
     let focus = FakeFocus()
     let clock = ManualClock()
     let issued = IssuedIdentities()
+    let delayedEvents = FakeDelayedEvents()
 
     func exchange(
         membership: AccessPolicy.MembershipRequirement = .auto,
         remotePublishing: AccessPolicy.RemotePublishing = .compatibility,
         fullAccess: AccessPolicy.FullAccess? = nil, secondRegistration: Bool = false,
     ) -> TokenExchange {
+        guard let keeper = try? DelayedLeaveKeeper.ofTests(focus, delayedEvents, clock) else {
+            preconditionFailure("a database in memory opens")
+        }
         let client = MatrixClient(
             transport: homeserver, baseURL: FakeHomeserver.localBaseURL, asToken: FakeHomeserver.asToken)
         let delegate = MatrixClient(
@@ -46,13 +50,15 @@ struct TokenExchangeTests {
                     client: client, bot: FakeHomeserver.bot, delegate: secondRegistration ? delegate : nil),
                 focus: focus,
                 minter: JoinTokenMinter(key: APIKey(name: "key", secret: String(repeating: "s", count: 32))),
-                issued: issued, clock: clock.clock))
+                issued: issued, delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents),
+                clock: clock.clock))
     }
 
     static func compatibility(server: ServerName = FakeHomeserver.local, delegation: Bool = false) -> TokenRequest {
         TokenRequest(
             room: room, form: .compatibility(device: device),
-            openIDToken: .init(accessToken: "tok", server: server), asksForDelegation: delegation)
+            openIDToken: .init(accessToken: "tok", server: server),
+            delegation: delegation ? .init(delayID: "delay", delay: 8_000) : nil)
     }
 
     static func slot(server: ServerName = FakeHomeserver.local, claims user: UserID = alice) -> TokenRequest {
@@ -160,19 +166,29 @@ struct TokenExchangeTests {
         #expect(await focus.created.count == 1)
     }
 
-    @Test("F6: delay fields are refused before anybody is asked, for either kind of server")
-    func delegation() async {
+    @Test("a full-access user may hand over a delayed leave; another's is refused so that the client tries without")
+    func delegation() async throws {
+        await homeserver.set("tok", belongsTo: Self.alice.rawValue)
+        _ = try await exchange().answer { Self.compatibility(delegation: true) }
+        await delayedEvents.find(.unknown)
+        await #expect(throws: TokenExchangeRefusal.delayedEventUnknown) {
+            try await exchange().answer { Self.compatibility(delegation: true) }
+        }
+        #expect(TokenExchangeRefusal.delayedEventUnknown.matrixError.status == 400)
+        #expect(TokenExchangeRefusal.delayedEventUnknown.matrixError.code == .badJSON)
+    }
+
+    @Test("F6: delay fields of a restricted server are refused before anybody is asked")
+    func restrictedDelegation() async {
         let exchange = exchange()
         await #expect(throws: TokenExchangeRefusal.delegationNotAllowed) {
             try await exchange.answer { Self.compatibility(server: Self.remote, delegation: true) }
         }
-        await #expect(throws: TokenExchangeRefusal.delegationUnsupported) {
-            try await exchange.answer { Self.compatibility(delegation: true) }
+        await #expect(throws: TokenExchangeRefusal.delegationNotAllowed) {
+            try await exchange.delegate { Self.compatibility(server: Self.remote, delegation: true) }
         }
-        for refusal in [TokenExchangeRefusal.delegationNotAllowed, .delegationUnsupported] {
-            #expect(refusal.matrixError.status == 400)
-            #expect(refusal.matrixError.code == .badJSON)
-        }
+        #expect(TokenExchangeRefusal.delegationNotAllowed.matrixError.status == 400)
+        #expect(TokenExchangeRefusal.delegationNotAllowed.matrixError.code == .badJSON)
         #expect(await homeserver.requests.isEmpty)
     }
 

@@ -40,8 +40,8 @@ struct TokenRequestTests {
         members["delay_cs_api_url"] = .string("https://elsewhere.test")
         let first = try Self.compatibility(members)
         #expect(first.form == .compatibility(device: Identifier.device("DEVICE")))
-        #expect(first.openIDToken.server == Identifier.server("example.com"))
-        #expect(!first.asksForDelegation)
+        #expect(first.openIDToken?.server == Identifier.server("example.com"))
+        #expect(first.delegation == nil)
         let second = try Self.slot(Self.slot)
         #expect(
             second.form
@@ -125,7 +125,7 @@ struct TokenRequestTests {
         members["delay_id"] = .string("d")
         #expect(throws: TokenExchangeRefusal.missingField("delay_timeout")) { try Self.compatibility(members) }
         members["delay_timeout"] = .integer(8_000)
-        #expect(try Self.compatibility(members).asksForDelegation)
+        #expect(try Self.compatibility(members).delegation != nil)
         members["delay_timeout"] = .integer(0)
         #expect(throws: TokenExchangeRefusal.malformedField("delay_timeout")) { try Self.compatibility(members) }
         members["delay_timeout"] = .string("8000")

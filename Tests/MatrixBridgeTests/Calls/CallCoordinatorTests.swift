@@ -18,11 +18,17 @@ struct CallCoordinatorTests {
     let focus = FakeFocus()
     let clock = ManualClock()
     let issued = IssuedIdentities()
+    let facts = RoomFactsBook()
     let events = TransactionInboxTests()
+    let enforcement: CallEnforcement
+
+    init() {
+        enforcement = .ofTests(focus, issued, facts)
+    }
 
     func coordinator(_ database: Database) -> CallCoordinator {
         CallCoordinator(
-            database: database, focus: focus, issued: issued,
+            database: database, enforcement: enforcement, facts: facts,
             membershipPolicy: BotMembershipPolicy(
                 bot: FakeHomeserver.bot, access: AccessPolicy(localServer: FakeHomeserver.local)),
             errands: WakeUps(), clock: clock.clock,
@@ -46,7 +52,7 @@ struct CallCoordinatorTests {
                 FocusParticipant(room: Self.liveKitRoom, identity: "@alice:example.com:DEVICE"), unannounced,
             ])
         #expect(await coordinator.calls.isEmpty)
-        #expect(coordinator.removals[.userLeftRoom] == 2)
+        #expect(enforcement.measures[.userLeftRoom] == 2)
     }
 
     @Test("joining, inviting and knocking take nobody out", arguments: ["join", "invite", "knock"])
@@ -83,7 +89,8 @@ struct CallCoordinatorTests {
         _ = try await exchanges.exchange(membership: .never).answer { TokenExchangeTests.slot() }
         let request = TokenExchangeTests.slot()
         let coordinator = CallCoordinator(
-            database: try Database(path: ":memory:"), focus: focus, issued: exchanges.issued,
+            database: try Database(path: ":memory:"), enforcement: .ofTests(focus, exchanges.issued),
+            facts: RoomFactsBook(),
             membershipPolicy: BotMembershipPolicy(
                 bot: FakeHomeserver.bot, access: AccessPolicy(localServer: FakeHomeserver.local)),
             errands: WakeUps(), clock: clock.clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

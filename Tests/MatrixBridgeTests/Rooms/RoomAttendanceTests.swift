@@ -32,7 +32,7 @@ struct RoomAttendanceTests {
             let clock = (clock ?? test.clock).clock
             database = try Database(path: file.path)
             coordinator = CallCoordinator(
-                database: database, focus: test.focus, issued: test.issued,
+                database: database, enforcement: .ofTests(test.focus, test.issued), facts: RoomFactsBook(),
                 membershipPolicy: BotMembershipPolicy(
                     bot: RoomAttendanceTests.bot, access: AccessPolicy(localServer: FakeHomeserver.local)),
                 errands: wakeUps, clock: clock, logger: logger)

@@ -8,6 +8,6 @@ import ArgumentParser
 /// `callbridge doctor`
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Look for faults of an installation.",
-        subcommands: [DoctorTURNCommand.self])
+        commandName: "doctor", abstract: "Look for what is wrong, and say how to put it right.",
+        subcommands: [DoctorHomeserverCommand.self, DoctorTURNCommand.self])
 }

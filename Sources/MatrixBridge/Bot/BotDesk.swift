@@ -1,0 +1,188 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+import FocusSFU
+package import Logging
+
+/// Where commands arrive and replies leave: one after the other, each sender at a bounded rate.
+package actor BotDesk {
+    /// What became of texts that were meant for the bot.
+    package enum Event: String, CaseIterable, Sendable {
+        case performed
+        /// Not understood.
+        case unreadable
+        /// The sender may not.
+        case refused
+        /// Too many from one sender.
+        case rateLimited
+        /// Too many wait.
+        case overflowed
+        /// It was written long ago; nobody waits for it any more.
+        case outdated
+        /// The homeserver did not take the reply.
+        case replyFailed
+    }
+
+    private enum Item: Sendable {
+        case message(RoomMessage)
+        /// The bot has come to a room.
+        case joined(RoomID)
+    }
+
+    /// A command that waited longer is not carried out.
+    private static let maximumAgeMilliseconds: Int64 = 300_000
+
+    private var table: BotCommandTable
+    private let administrators: Set<UserID>
+    private let bot: UserID
+    private let client: MatrixClient
+    private let facts: RoomFactsBook
+    private let clock: ServiceClock
+    private let logger: Logger
+    private var rate = RequestRate(burst: 20, perSecond: 1, maximumNames: 1_024)
+    private let items: AsyncStream<Item>
+    private nonisolated let inlet: AsyncStream<Item>.Continuation
+    private var lastTransaction: UInt64 = 0
+    /// Makes transaction ids of this process differ from those of the last.
+    private let epoch: Int64
+    package nonisolated let events = Tally<Event>()
+
+    package init(
+        table: BotCommandTable = BotCommandTable(), administrators: Set<UserID>, bot: UserID, client: MatrixClient,
+        facts: RoomFactsBook, clock: ServiceClock, logger: Logger,
+    ) {
+        self.table = table
+        self.administrators = administrators
+        self.bot = bot
+        self.client = client
+        self.facts = facts
+        self.clock = clock
+        self.logger = logger
+        self.epoch = clock.unixMilliseconds()
+        (items, inlet) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(100))
+    }
+
+    /// Adds commands; any part of the service may.
+    package func offer(_ commands: [BotCommand]) {
+        table.add(commands)
+        table.add([ServiceCommands.help(table)])
+    }
+
+    /// Whether a message may be a command; asked for every message of every room with the bot.
+    package nonisolated func wants(_ message: RoomMessage) -> Bool {
+        guard message.sender != bot else { return false }
+        return BotCommandTable.mayBeCommand(message.body, isPrivate: isPrivate(message.roomID))
+    }
+
+    package nonisolated func take(_ message: RoomMessage) {
+        if case .dropped = inlet.yield(.message(message)) { events.count(.overflowed) }
+    }
+
+    /// The bot has come to a room, whose state is known now.
+    package nonisolated func joined(_ room: RoomID) {
+        if case .dropped = inlet.yield(.joined(room)) { events.count(.overflowed) }
+    }
+
+    /// Works until the task is cancelled.
+    package func run() async {
+        for await item in items {
+            switch item {
+            case .message(let message): await answer(message)
+            case .joined(let room): await greet(room)
+            }
+        }
+    }
+
+    private nonisolated func isPrivate(_ room: RoomID) -> Bool {
+        (facts.facts(of: room)?.joined.count ?? .max) <= 2
+    }
+
+    /// Only where the bot is alone with somebody: in a room with a call nobody waits for its words.
+    func greet(_ room: RoomID) async {
+        guard let known = facts.facts(of: room), known.joined.count <= 2 else { return }
+        await say(
+            known.isEncrypted
+                ? .text(
+                    "Hello! I am sorry, I cannot read encrypted messages yet. Please make a room without encryption, "
+                        + "invite me there, and send `help`.")
+                : .text("Hello! I look after the calls of this server. Send `help` to see what I can do."),
+            in: room, answering: nil)
+    }
+
+    func answer(_ message: RoomMessage) async {
+        guard clock.unixMilliseconds() - message.sentAt <= Self.maximumAgeMilliseconds else {
+            return events.count(.outdated)
+        }
+        guard rate.spend(message.sender.rawValue, at: clock.monotonic()) == nil else {
+            return events.count(.rateLimited)
+        }
+        switch table.read(message.body, isPrivate: isPrivate(message.roomID)) {
+        case .nothing: return
+        case .problem(let reply):
+            events.count(.unreadable)
+            await say(reply, in: message.roomID, answering: message.eventID)
+        case .command(let command, let arguments, let named):
+            await perform(command, arguments, about: named ?? message.roomID, for: message)
+        }
+    }
+
+    private func perform(
+        _ command: BotCommand, _ arguments: [String], about room: RoomID, for message: RoomMessage,
+    ) async {
+        let refusal = BotCommandTable.refusal(
+            of: command, by: message.sender, isAdministrator: administrators.contains(message.sender),
+            authority: facts.facts(of: room)?.authority)
+        let metadata: Logger.Metadata = [
+            "command": "\(command.name)", "matrix.user_id": "\(message.sender)", "matrix.room_id": "\(room)",
+        ]
+        if let refusal {
+            events.count(.refused)
+            logger.notice("A command was refused", metadata: metadata)
+            await say(refusal, in: message.roomID, answering: message.eventID)
+            return
+        }
+        logger.notice("A command is carried out", metadata: metadata)
+        let shown = Shown()
+        let call = BotCommandCall(
+            sender: message.sender, room: room, arguments: arguments, sentAt: message.sentAt,
+            progress: { text in
+                let event = await self.say(
+                    .text(text), in: message.roomID, answering: message.eventID, replacing: await shown.event)
+                await shown.set(event)
+            })
+        let reply = await command.run(call)
+        events.count(.performed)
+        await say(reply, in: message.roomID, answering: message.eventID, replacing: await shown.event)
+    }
+
+    /// - Returns: the message's event, or the one it replaces; nil when the homeserver did not take it.
+    @discardableResult
+    private func say(
+        _ reply: BotReply, in room: RoomID, answering question: EventID?, replacing replaced: EventID? = nil,
+    ) async -> EventID? {
+        lastTransaction += 1
+        do throws(MatrixClientError) {
+            let event = try await client.send(
+                "m.room.message", content: reply.content(answering: question, replacing: replaced), to: room,
+                as: .init(userID: bot), transactionID: "bot-\(epoch)-\(lastTransaction)")
+            return replaced ?? event
+        } catch {
+            events.count(.replyFailed)
+            logger.warning(
+                "A reply could not be sent", metadata: ["matrix.room_id": "\(room)", "error.code": "\(error)"])
+            return replaced
+        }
+    }
+
+    /// The message that shows the progress of one command.
+    private actor Shown {
+        private(set) var event: EventID?
+
+        func set(_ event: EventID?) {
+            self.event = event
+        }
+    }
+}

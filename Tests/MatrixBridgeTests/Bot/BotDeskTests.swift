@@ -1,0 +1,153 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import CallEvents
+import FocusSFU
+import Foundation
+import Logging
+import Testing
+
+@testable import MatrixBridge
+
+@Suite("Bot: commands in, replies out")
+struct BotDeskTests {
+    static let room = TransactionInboxTests.room
+    static let alice = TransactionInboxTests.alice
+    static let bot = FakeHomeserver.bot
+
+    let homeserver = FakeHomeserver()
+    let clock = ManualClock()
+    let facts = RoomFactsBook()
+
+    func desk(administrators: Set<UserID> = [], commands: [BotCommand]) async -> BotDesk {
+        await homeserver.answer("/send/m.room.message/", with: .success(.json(.object(["event_id": .string("$sent")]))))
+        return BotDesk(
+            table: BotCommandTable(commands), administrators: administrators, bot: Self.bot,
+            client: MatrixClient(
+                transport: homeserver, baseURL: FakeHomeserver.localBaseURL, asToken: FakeHomeserver.asToken),
+            facts: facts, clock: clock.clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func know(_ joined: [UserID], isEncrypted: Bool = false) {
+        var known = RoomFacts()
+        known.joined = Set(joined)
+        known.isEncrypted = isEncrypted
+        facts.set(known, of: Self.room)
+    }
+
+    func message(
+        _ body: String, age: Int64 = 0, sender: UserID = alice, type: String = "m.text",
+    ) throws -> RoomMessage? {
+        let event = RoomEvent(
+            type: "m.room.message", sender: sender, roomID: Self.room, eventID: try #require(EventID("$question")),
+            originServerTimestamp: clock.now - age, content: ["msgtype": .string(type), "body": .string(body)])
+        guard case .message(let message) = CallEvent.decode(event) else { return nil }
+        return message
+    }
+
+    var sent: [JSONValue] {
+        get async {
+            await homeserver.requests.filter { $0.url.contains("/send/m.room.message/") }
+                .compactMap { $0.body.flatMap { try? JSONValue.parse($0) } }
+        }
+    }
+
+    @Test("a command is carried out and answered, and its progress is one message that changes")
+    func command() async throws {
+        know([Self.alice, Self.bot])
+        let desk = await desk(commands: [
+            BotCommand("work", summary: "", permission: .everybody) { call in
+                await call.progress("one")
+                await call.progress("two")
+                return .text("done in \(call.room)")
+            }
+        ])
+        let message = try #require(try message("work"))
+        #expect(desk.wants(message))
+        await desk.answer(message)
+        let sent = await sent
+        #expect(sent.map { $0["body"]?.string } == ["one", "* two", "* done in \(Self.room)"])
+        #expect(sent[0]["m.relates_to"]?["m.in_reply_to"]?["event_id"] == .string("$question"))
+        #expect(sent[2]["m.relates_to"]?["event_id"] == .string("$sent"))
+        #expect(Set(await homeserver.requests.map(\.url)).count == 3, "each with a transaction of its own")
+        #expect(desk.events.all == [.performed: 1])
+    }
+
+    @Test("who may not hears what is needed, and nothing is done")
+    func refusal() async throws {
+        know([Self.alice, Self.bot])
+        let command = BotCommand("status", summary: "") { _ in .text("secret") }
+        let desk = await desk(commands: [command])
+        await desk.answer(try #require(try message("status")))
+        #expect(await sent.first?["body"]?.string?.contains("administrator") == true)
+        #expect(desk.events.all == [.refused: 1])
+        let trusting = await self.desk(administrators: [Self.alice], commands: [command])
+        await trusting.answer(try #require(try message("status")))
+        #expect(await sent.last?["body"] == .string("secret"))
+    }
+
+    @Test("in rooms with others only the prefix calls, and the bot never answers itself or a notice")
+    func addressing() async throws {
+        know([Self.alice, Self.bot, Identifier.user("@bob:example.com")])
+        let desk = await desk(commands: [])
+        #expect(!desk.wants(try #require(try message("status"))))
+        #expect(desk.wants(try #require(try message("!call status"))))
+        #expect(!desk.wants(try #require(try message("!call status", sender: Self.bot))))
+        #expect(try message("!call status", type: "m.notice") == nil)
+        #expect(try message(String(repeating: "x", count: 5_000)) == nil)
+    }
+
+    @Test("old commands and floods are dropped and counted")
+    func limits() async throws {
+        know([Self.alice, Self.bot])
+        let ping = BotCommand("ping", summary: "", permission: .everybody) { _ in .text("pong") }
+        let desk = await desk(commands: [ping])
+        await desk.answer(try #require(try message("ping", age: 300_001)))
+        #expect(desk.events[.outdated] == 1)
+        for _ in 0..<22 { await desk.answer(try #require(try message("ping"))) }
+        #expect(desk.events[.performed] == 20)
+        #expect(desk.events[.rateLimited] == 2)
+    }
+
+    @Test("alone with somebody it says hello, and in an encrypted room that it cannot read", arguments: [true, false])
+    func greeting(isEncrypted: Bool) async {
+        know([Self.alice, Self.bot], isEncrypted: isEncrypted)
+        let desk = await desk(commands: [])
+        await desk.greet(Self.room)
+        #expect(await sent.first?["body"]?.string?.contains("cannot read encrypted") == isEncrypted)
+        know([Self.alice, Self.bot, Identifier.user("@bob:example.com")], isEncrypted: isEncrypted)
+        await desk.greet(Self.room)
+        #expect(await sent.count == 1)
+    }
+
+    @Test("the log of attempts is bounded in users and attempts")
+    func attempts() {
+        let log = AttemptLog()
+        for number in 0..<20 { log.note(Self.alice, in: Self.room, "\(number)", at: Int64(number)) }
+        #expect(log.attempts(of: Self.alice).map(\.text) == (10..<20).map { "\($0)" })
+        for number in 0..<AttemptLog.maximumUsers {
+            log.note(UserID("@u\(number):example.com") ?? Self.alice, in: Self.room, "x", at: 0)
+        }
+        #expect(log.attempts(of: Self.alice).isEmpty)
+    }
+
+    @Test("log levels differ by component and count at once")
+    func logLevels() {
+        let levels = LogLevels(.info)
+        var logger = Logger(label: "test") { _ in LeveledLogHandler(SwiftLogNoOpLogHandler(), levels: levels) }
+        #expect(logger.logLevel == .info)
+        levels.set(.debug, of: .focus)
+        #expect(logger.logLevel == .debug)
+        #expect(levels.allows(.debug, from: "FocusSFU"))
+        #expect(!levels.allows(.debug, from: "MatrixBridge"))
+        #expect(levels.allows(.info, from: "MatrixBridge"))
+        levels.set(.error, of: .focus)
+        #expect(logger.logLevel == .info)
+        #expect(!levels.allows(.info, from: "FocusSFU"))
+        logger.logLevel = .critical
+        #expect(logger.logLevel == .info, "the table alone decides")
+        #expect(LogLevels.Component(name: "Focus") == .focus)
+    }
+}
