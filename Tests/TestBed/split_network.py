@@ -16,7 +16,8 @@ class SplitNetwork:
 
     def __init__(self) -> None:
         self.name = f"cb{uuid.uuid4().hex[:8]}"
-        number = 2 * (os.getpid() % 100)
+        # Never 0, which IPv6 addresses leave out when they are written.
+        number = 1 + os.getpid() % 250
         self.server = f"10.79.{number}.1"
         self.client = f"10.79.{number}.2"
         self.server6 = f"fd79:{number:x}::1"
