@@ -78,12 +78,17 @@ class Site:
         return server["username"], server["credential"]
 
     def allocate(self, credentials: tuple[str, str] | None = None) -> TURNClient:
-        client = TURNClient(("127.0.0.1", self.coturn.port), *(credentials or self.credentials()))
-        try:
-            client.allocate()
-        except TURNRefused:
-            client.socket.close()
-            raise
+        """RFC 8656 §7.4: with 437 a client takes another port, because the server still knows the former user of this."""
+        credentials = credentials or self.credentials()
+        for attempt in range(3):
+            client = TURNClient(("127.0.0.1", self.coturn.port), *credentials)
+            try:
+                client.allocate()
+                break
+            except TURNRefused as refused:
+                client.socket.close()
+                if refused.code != 437 or attempt == 2:
+                    raise
         return client
 
     def command(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:

@@ -67,6 +67,19 @@ enum TURNProbe {
         _ server: TURNServer, _ access: TURNServerAccess, family: TURNOperation.Family = .ipv4,
         relayProtocol: TURNOperation.RelayProtocol = .udp
     ) throws(TURNConnectionFault) -> (TURNConnection, TURNAllocation) {
+        do throws(TURNConnectionFault) {
+            return try allocateOnce(server, access, family: family, relayProtocol: relayProtocol)
+        } catch {
+            // The server still knows somebody who had this port before: take another one, RFC 8656 §7.4.
+            guard error.refusalCode == 437 else { throw error }
+            return try allocateOnce(server, access, family: family, relayProtocol: relayProtocol)
+        }
+    }
+
+    private static func allocateOnce(
+        _ server: TURNServer, _ access: TURNServerAccess, family: TURNOperation.Family,
+        relayProtocol: TURNOperation.RelayProtocol
+    ) throws(TURNConnectionFault) -> (TURNConnection, TURNAllocation) {
         let connection = try TURNConnection(to: server, username: access.username, password: access.credential)
         guard let allocation = try connection.perform(.allocate(family, relayProtocol)) else {
             throw .server(.malformedAnswer)
