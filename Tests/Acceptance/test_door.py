@@ -121,7 +121,8 @@ class TestRemoval:
             alice.call("POST", f"/_matrix/client/v3/rooms/{part(room)}/{how}", {"user_id": bob.user_id})
         speaker.wait_for("disconnected", seconds=ENFORCED_WITHIN)
         listener.wait_for("participant_disconnected", who=bob.call_identity, seconds=ENFORCED_WITHIN)
-        assert not hears(listener, bob)
+        # What was on its way is played out first.
+        wait_until(lambda: not hears(listener, bob), ENFORCED_WITHIN, "bob is not heard any more")
         old = http("GET", bed.callbridge.url + "/rtc/validate", token=token["jwt"])
         assert old.status == 401 and "permissions denied" in old.text
         resumed = http("GET", bed.callbridge.url + "/rtc/validate?reconnect=1&sid=PA_any", token=token["jwt"])

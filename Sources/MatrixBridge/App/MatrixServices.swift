@@ -57,6 +57,10 @@ struct MatrixServices {
             MatrixClient(
                 transport: transport, baseURL: settings.homeserverURL, asToken: registration.asToken.exposed)
         }
+        if delegate == nil {
+            log.notice(
+                "There is no second registration: rooms without the bot cannot be looked into, nor ghosts cleared")
+        }
         let control = FocusControl(directory: focus.directory)
         let issued = IssuedIdentities()
         let privateServers = Set(settings.privateServers.compactMap { ServerName($0) })
