@@ -11,6 +11,12 @@
 #include <arpa/nameser.h>
 #include <resolv.h>
 #include <string.h>
+#include <sys/socket.h>
+
+// Types of sockets: in whole-module builds the names of the system are not to be had from Swift's Glibc module.
+static const int CResolv_datagram = SOCK_DGRAM;
+static const int CResolv_stream = SOCK_STREAM;
+static const int CResolv_nonBlocking = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 // Asks for the SRV records of `name`. Blocks up to the given seconds for each of two attempts.
 // Returns the length of the raw DNS answer, or -1 when there is none.

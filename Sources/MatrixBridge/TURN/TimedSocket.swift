@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CResolv
 import Glibc
 
 /// Why a socket could not be used.
@@ -34,7 +35,7 @@ final class TimedSocket {
         Self.ignoresBrokenPipes
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = Int32((kind == .datagram ? SOCK_DGRAM : SOCK_STREAM).rawValue)
+        hints.ai_socktype = kind == .datagram ? CResolv_datagram : CResolv_stream
         var list: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, String(port), &hints, &list)
         guard code == 0, let list else { throw .unknownHost(String(cString: gai_strerror(code))) }
@@ -52,8 +53,7 @@ final class TimedSocket {
     private static let ignoresBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
 
     private static func connected(to entry: addrinfo, by deadline: Deadline) throws(SocketFault) -> Int32 {
-        let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(entry.ai_family, entry.ai_socktype | flags, entry.ai_protocol)
+        let descriptor = socket(entry.ai_family, entry.ai_socktype | CResolv_nonBlocking, entry.ai_protocol)
         guard descriptor >= 0 else { throw .failed(String(cString: strerror(errno))) }
         var code = connect(descriptor, entry.ai_addr, entry.ai_addrlen) == 0 ? 0 : errno
         if code == EINPROGRESS {
