@@ -55,8 +55,9 @@ run_build() {
     }
 }
 
-# A hanging test must not hold up everything else.
-run_unit() { logged unit timeout 900 swift test --skip-build; }
+# One after the other: tests that wait for sockets must not wait for the processor as well. A hanging one must not hold up
+# everything else.
+run_unit() { logged unit timeout 900 swift test --skip-build --no-parallel; }
 
 run_acceptance() {
     logged release swift build -c release --product callbridge || return 1
@@ -77,7 +78,7 @@ sanitized() {
     logged "$1-build" swift build "${options[@]}" --product callbridgePackageTests || return 1
     LSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/leaks.txt \
         TSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/races.txt \
-        logged "$1" timeout 1800 swift test "${options[@]}" --skip-build
+        logged "$1" timeout 1800 swift test "${options[@]}" --skip-build --no-parallel
 }
 
 run_thread() { sanitized thread; }
