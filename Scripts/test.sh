@@ -8,8 +8,8 @@
 #
 #   Scripts/test.sh [part ...]     the parts, in this order; without a word: all of them
 #
-#   build        everything compiles without a warning; the generated protobuf code is the one of Protos
-#   unit         the unit tests
+#   generated    the generated protobuf code is the one of Protos
+#   unit         the unit tests, built without a warning
 #   acceptance   the release build with a real homeserver and real clients, and the first call
 #   thread       the unit tests under the thread sanitizer
 #   address      the unit tests under the address sanitizer
@@ -22,7 +22,7 @@ cd "$(dirname "$0")/.."
 
 testbed=${CALLBRIDGE_TESTBED:-$PWD/.build/testbed}
 logs=$PWD/.build/test-logs
-all=(build unit acceptance thread address fuzz)
+all=(generated unit acceptance thread address fuzz)
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=("${all[@]}")
 for part in "${parts[@]}"; do
@@ -41,14 +41,20 @@ logged() {
     "$@" 2>&1 | tee "$logs/$name.log"
 }
 
-# The test product by name: a build of everything would compile the dependencies' code generators as well.
-run_build() {
-    logged build swift build --product callbridgePackageTests || return 1
+# built NAME OPTION...: builds the tests and what they test; the log is NAME. The test product by name: a build of
+# everything would compile the dependencies' code generators as well.
+built() {
+    local name=$1
+    shift
+    logged "$name" swift build "$@" --product callbridgePackageTests || return 1
     # Dependencies are built without their warnings, so that every warning is ours.
-    if grep -E "^$PWD/(Sources|Tests|Benchmarks|Fuzz)/.*: warning:" "$logs/build.log"; then
+    if grep -E "^$PWD/(Sources|Tests|Benchmarks|Fuzz)/.*: warning:" "$logs/$name.log"; then
         echo "error: the build has warnings — see above — correct the places named" >&2
         return 1
     fi
+}
+
+run_generated() {
     Scripts/generate-protobuf.sh --check || {
         echo "error: the generated code differs — Sources/FocusSFU/Generated — run Scripts/generate-protobuf.sh" >&2
         return 1
@@ -57,7 +63,7 @@ run_build() {
 
 # One after the other: tests that wait for sockets must not wait for the processor as well. A hanging one must not hold up
 # everything else.
-run_unit() { logged unit timeout 900 swift test --skip-build --no-parallel; }
+run_unit() { built unit-build && logged unit timeout 900 swift test --skip-build --no-parallel; }
 
 run_acceptance() {
     logged release swift build -c release --product callbridge || return 1
@@ -75,7 +81,7 @@ run_acceptance() {
 # sanitized NAME: the unit tests built with that sanitizer, in a build folder of its own.
 sanitized() {
     local options=(--sanitize="$1" --scratch-path ".build/$1")
-    logged "$1-build" swift build "${options[@]}" --product callbridgePackageTests || return 1
+    built "$1-build" "${options[@]}" || return 1
     LSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/leaks.txt \
         TSAN_OPTIONS=suppressions=$PWD/Tests/Sanitizers/races.txt \
         logged "$1" timeout 1800 swift test "${options[@]}" --skip-build --no-parallel
