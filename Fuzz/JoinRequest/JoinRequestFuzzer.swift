@@ -5,6 +5,8 @@
 
 @testable import FocusSFU
 import FuzzInput
+import NIOHTTP1
+import SwiftProtobuf
 
 /// What a client says when it opens the signal socket. The first byte chooses the form of what follows:
 ///

@@ -86,8 +86,8 @@ class Participant:
                                             f"{fields}; log {self.log}\n{self.tail()}")
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    raise TimeLimit(f"{self.name}: not within {seconds:g} s: {kind} {fields or ''}; log {self.log}\n"
-                                    f"{self.tail()}")
+                    raise TimeLimit(f"{self.name}: not within {seconds:g} s: {kind} {fields or ''}; log {self.log}; "
+                                    f"until then: {self.events[-20:]}\n{self.tail()}")
                 self.changed.wait(remaining)
 
     def saw(self, kind: str, since: int = 0, **fields: object) -> list[Event]:
