@@ -63,7 +63,9 @@ def test_rotation_while_everybody_calls(new_turn_site: Callable[..., Site], kind
         new = site.current
         assert new != old and {old, new} <= site.store.secrets()
         wait_until(lambda: old not in site.store.secrets(), TTL + OVERLAP + 60, "the old secret is removed")
-        assert new in site.store.secrets() and site.phases() == ["current"]
+        # First the store, then our own record of it.
+        wait_until(lambda: site.phases() == ["current"], 30, "the rotation is done")
+        assert new in site.store.secrets()
     finally:
         done.set()
         for thread in threads:
