@@ -30,12 +30,6 @@ def say(event: str, **details: object) -> None:
     print(json.dumps({"event": event, "at": time.monotonic(), **details}), flush=True)
 
 
-async def decoded_pictures(track: rtc.RemoteTrack) -> int:
-    """How many pictures of a track the SDK has decoded, whether it handed them on or not."""
-    return sum(stats.inbound_rtp.inbound.frames_decoded for stats in await track.get_stats()
-               if stats.WhichOneof("stats") == "inbound_rtp")
-
-
 class ReceivedVideo:
     """Counts what is decoded of one remote picture track."""
 
@@ -197,19 +191,7 @@ class Client:
         room.on("connection_state_changed", lambda state: say("state", state=rtc.ConnectionState.Name(state)))
 
     async def watch(self, track: rtc.RemoteTrack, video: ReceivedVideo) -> None:
-        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
-        while not video.frames:
-            try:
-                video.add((await asyncio.wait_for(anext(stream), 3)).frame)
-            except StopAsyncIteration:
-                return
-            except asyncio.TimeoutError:
-                # On a busy machine the SDK now and then opens a stream that never delivers, although pictures are decoded.
-                if await decoded_pictures(track):
-                    say("stream_opened_again", publisher=video.publisher, track=video.name)
-                    await stream.aclose()
-                    stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
-        async for item in stream:
+        async for item in rtc.VideoStream(track, format=rtc.VideoBufferType.I420):
             video.add(item.frame)
 
     async def hear(self, track: rtc.RemoteTrack, audio: ReceivedAudio) -> None:
