@@ -67,7 +67,7 @@ run() {
     # A found input of a former run must not be taken for one of this run.
     rm -f "$build/found/$fuzzer-"*
     if "$build/release/Fuzz$fuzzer" "$build/corpus/$fuzzer" "Fuzz/Corpus/$fuzzer" \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=256 -max_len=16384 \
+        -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -malloc_limit_mb=256 -max_len=16384 \
         -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$build/found/$fuzzer-" > "$log" 2>&1; then
         printf 'ok    %-12s %9s inputs, %5s features kept, %s s\n' "$fuzzer" \
             "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
