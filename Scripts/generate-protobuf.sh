@@ -9,8 +9,8 @@
 #   Scripts/generate-protobuf.sh            write the files
 #   Scripts/generate-protobuf.sh --check    compare only; exit 1 and show the differences
 #
-# Needs protoc (Debian: protobuf-compiler) and a Swift toolchain; the Swift plugin is built once, from the
-# swift-protobuf release below, into CALLBRIDGE_PROTOBUF_TOOLS (default .build/protobuf-tools).
+# Needs protoc and its types (Debian: protobuf-compiler, libprotobuf-dev) and a Swift toolchain; the Swift plugin is built
+# once, from the swift-protobuf release below, into CALLBRIDGE_PROTOBUF_TOOLS (default .build/protobuf-tools).
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +23,7 @@ tools=${CALLBRIDGE_PROTOBUF_TOOLS:-.build/protobuf-tools}
 for program in protoc swift; do
     if ! command -v "$program" > /dev/null; then
         echo "generate-protobuf: $program is missing" >&2
-        [ "$program" = protoc ] && echo "generate-protobuf: on Debian, apt-get install protobuf-compiler" >&2
+        [ "$program" = protoc ] && echo "generate-protobuf: on Debian, apt-get install protobuf-compiler libprotobuf-dev" >&2
         exit 2
     fi
 done

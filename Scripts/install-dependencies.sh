@@ -35,7 +35,7 @@ debian_packages() {
             ;;
         call) echo "python3 python3-venv" ;;
         tests)
-            echo "python3 python3-venv libsrtp2-dev protobuf-compiler chromium fonts-dejavu-core"
+            echo "python3 python3-venv libsrtp2-dev protobuf-compiler libprotobuf-dev chromium fonts-dejavu-core"
             echo "coturn postgresql-15 redis-server sqlite3 faketime openssl nginx-light iproute2 nftables curl"
             ;;
         *) fail "there is no part '$1'" "command line" "the parts are build, call and tests" ;;
