@@ -10,10 +10,6 @@
 ///     idle ── wish ──▶ asked ── wish ──▶ asked, held ── interval ──▶ asked
 ///                                          └── key frame ──▶ asked
 package struct KeyframeThrottle: Sendable {
-    /// The lowest layer is small and what newcomers start with.
-    package static let lowestLayerIntervalMilliseconds: UInt64 = 500
-    package static let upperLayerIntervalMilliseconds: UInt64 = 1000
-
     private let intervalMilliseconds: UInt64
     private var lastRequest: MonotonicTime?
     private var isHeld = false

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Key frame throttle")
 struct KeyframeThrottleTests {
-    var throttle = KeyframeThrottle(intervalMilliseconds: KeyframeThrottle.lowestLayerIntervalMilliseconds)
+    var throttle = KeyframeThrottle(intervalMilliseconds: 500)
 
     static func time(_ milliseconds: UInt64) -> MonotonicTime {
         MonotonicTime.zero.advanced(byMilliseconds: milliseconds)
