@@ -31,6 +31,8 @@ final class MediaPlane {
     private(set) var now = MonotonicClock.now()
     /// Transports that have not come up yet.
     var pendingHandshakes = 0
+    /// Rooms whose participants have changed since the last ``announceChanges()``.
+    var roomsWithChanges: [Room] = []
     var stunResponse = ByteWriter(reservingCapacity: 256)
     private var drops = DropCounters()
     private(set) var packetsReceived: UInt64 = 0
@@ -39,7 +41,7 @@ final class MediaPlane {
 
     private let ingress: UnsafeMutablePointer<CDatagramIO_batch>
     private let turn: UnsafeMutablePointer<Turn>
-    /// Large turns of ours that other workers may help with, and theirs that this one may help with.
+    /// Large turns of ours that other threads may help with, and others' that this one may help with.
     let shared: SharedTurn
     private let neighbours: Neighbours
     /// For others' turns: their datagrams leave through their sockets.
@@ -115,6 +117,11 @@ final class MediaPlane {
     /// Transports without SRTP keys are handshakes under way; their number is bounded.
     var hasRoomForHandshake: Bool {
         pendingHandshakes < configuration.limits.pendingHandshakes
+    }
+
+    /// Before the worker sleeps: everybody hears what has happened.
+    func announceChanges() {
+        while let room = roomsWithChanges.popLast() { room.announceChanges() }
     }
 
     // MARK: Data channels
@@ -335,12 +342,12 @@ final class MediaPlane {
         speakers.pointee.levelReceived(level, from: number, milliseconds: milliseconds)
     }
 
-    /// Sends this turn's packets to their subscribers, with the help of other workers when there are many.
+    /// Sends this turn's packets to their subscribers, with the help of other threads when there are many.
     @inline(__always)
     private func forwardTurn() {
         guard turn.pointee.packetCount > 0 else { return }
         turn.pointee.time = now
-        let count = neighbours.isEmpty ? 0 : turn.pointee.datagramCount
+        let count = neighbours.isAlone ? 0 : turn.pointee.datagramCount
         if count < SharedTurn.leastDatagramCount {
             forwarder.forward(turn, lane: nil)
         } else {

@@ -44,11 +44,13 @@ package actor MediaWorker: EpollLoop.Client {
         box.set(self)
     }
 
-    /// Lets these workers help each other with large turns. Before any of them starts.
-    static func introduce(_ workers: [MediaWorker]) {
+    /// Lets these help each other with large turns. Before any of them starts.
+    static func introduce(_ workers: [MediaWorker], _ helpers: [TurnHelper]) {
         for worker in workers {
-            worker.neighbours.set(workers.filter { $0 !== worker }.map { ($0.shared, $0.loop) })
+            let others = workers.filter { $0 !== worker }
+            worker.neighbours.set(turns: others.map(\.shared), loops: others.map(\.loop) + helpers.map(\.loop))
         }
+        for helper in helpers { helper.introduce(to: workers.map(\.shared)) }
     }
 
     /// Starts the thread.
@@ -80,6 +82,10 @@ package actor MediaWorker: EpollLoop.Client {
 
     package nonisolated func tick() {
         assumeIsolated { $0.advance() }
+    }
+
+    package nonisolated func willSleep() {
+        assumeIsolated { $0.plane.announceChanges() }
     }
 
     package nonisolated func help() {

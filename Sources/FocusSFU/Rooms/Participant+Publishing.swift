@@ -95,6 +95,9 @@ extension Participant {
     func publisherOffered(_ description: LiveKitSessionDescription) {
         do {
             let answer = try answerPublisherOffer(description)
+            if subscriptions.downTracks.contains(where: { $0.track.publisher.hasUnannouncedChange }) {
+                room.announceChanges()
+            }
             send(.answer(answer))
         } catch {
             room.plane.refuseDescription(error, of: self)

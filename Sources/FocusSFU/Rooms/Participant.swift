@@ -26,6 +26,8 @@ final class Participant {
     var state = LiveKitParticipantInfo.State.joining
     var disconnectReason = LiveKitDisconnectReason.unknownReason
     private var version: UInt32 = 0
+    /// Kept by the room: the others have yet to hear of the latest change.
+    var hasUnannouncedChange = false
 
     /// The open signal socket; nil while it is lost.
     var signal: (any SignalSink)?

@@ -24,6 +24,8 @@ final class Room {
     let speakers: UnsafeMutablePointer<ActiveSpeakers>
     private var speakerOwners: [Int: Participant] = [:]
     private var speakerChanges: [ActiveSpeakers.Change] = []
+    /// Participants of whose latest change the others have not heard yet, in the order of their first change.
+    private var changed: [Participant] = []
     private var lastStamp: Int64 = 0
     private var hasRoomNews = false
     private var nextRoomUpdate = MonotonicTime.zero
@@ -134,6 +136,7 @@ final class Room {
         guard participants[participant.identity] === participant else { return }
         participants[participant.identity] = nil
         order.removeAll { $0 === participant }
+        changed.removeAll { $0 === participant }
         if let action { participant.leave(reason: reason, action: action) }
         participant.signal?.close(reason: "left")
         participant.signal = nil
@@ -155,25 +158,51 @@ final class Room {
             var gone = participant.info
             gone.tracks = []
             // Newer clients tell sessions of one identity apart by themselves; a late farewell would hit the new one.
-            broadcast([gone], to: order.filter { !isReplaced || $0.client.protocol <= 11 })
+            var update = LiveKitParticipantUpdate()
+            update.participants = [gone]
+            tell(order.filter { !isReplaced || $0.client.protocol <= 11 }, .update(update))
         }
         roomChanged()
         if order.isEmpty { emptySince = plane.now }
     }
 
-    /// Tells others of a change of this participant; itself too when `includesSelf`.
+    /// Tells others of a change of this participant, with the next ``announceChanges()``; itself at once when
+    /// `includesSelf`.
     func participantChanged(_ participant: Participant, includesSelf: Bool = true) {
         participant.bumpVersion()
-        let audience = participant.isHidden ? [] : order.filter { $0 !== participant }
-        broadcast([participant.info], to: audience)
-        if includesSelf { broadcast([participant.info], to: [participant]) }
+        if includesSelf { participant.send(.update(Self.update(of: [participant]))) }
+        guard !participant.isHidden, !participant.hasUnannouncedChange else { return }
+        participant.hasUnannouncedChange = true
+        if changed.isEmpty { plane.roomsWithChanges.append(self) }
+        changed.append(participant)
     }
 
-    private func broadcast(_ infos: [LiveKitParticipantInfo], to audience: [Participant]) {
-        guard !infos.isEmpty, !audience.isEmpty else { return }
+    /// Tells everybody of the participants that have changed: of a crowd that comes at once in one message.
+    ///
+    /// The worker calls it before it sleeps, and whoever sends a description calls it first: clients must know a
+    /// participant before they are given its tracks.
+    func announceChanges() {
+        guard !changed.isEmpty else { return }
+        let news = changed
+        changed = []
+        let unchanged = order.filter { !$0.hasUnannouncedChange }
+        for participant in news { participant.hasUnannouncedChange = false }
+        tell(unchanged, .update(Self.update(of: news)))
+        for participant in news where news.count > 1 {
+            participant.send(.update(Self.update(of: news.filter { $0 !== participant })))
+        }
+    }
+
+    private static func update(of participants: [Participant]) -> LiveKitParticipantUpdate {
         var update = LiveKitParticipantUpdate()
-        update.participants = infos
-        for participant in audience { participant.send(.update(update)) }
+        update.participants = participants.map(\.info)
+        return update
+    }
+
+    /// Sends one message to many.
+    private func tell(_ audience: [Participant], _ message: LiveKitSignalResponse.OneOf_Message) {
+        let broadcast = SignalBroadcast(message)
+        for participant in audience { participant.signal?.send(broadcast) }
     }
 
     /// Counters of the room changed; everybody hears of it soon, but not of every step of a crowd.
@@ -188,7 +217,7 @@ final class Room {
         nextRoomUpdate = plane.now.advanced(byMilliseconds: Self.roomUpdateMilliseconds)
         var update = LiveKitRoomUpdate()
         update.room = info
-        for participant in order { participant.send(.roomUpdate(update)) }
+        tell(order, .roomUpdate(update))
     }
 
     /// Everybody a participant may see, for a join or a resume.
@@ -254,6 +283,7 @@ final class Room {
     // MARK: Time
 
     func advance(to now: MonotonicTime) {
+        announceChanges()
         for participant in order { participant.advance(to: now) }
         if now >= nextLayerSelection {
             nextLayerSelection = now.advanced(byMilliseconds: 100)
@@ -280,7 +310,7 @@ final class Room {
             update.speakers.append(info)
         }
         guard !update.speakers.isEmpty else { return }
-        for participant in order where participant.isActive { participant.send(.speakersChanged(update)) }
+        tell(order.filter(\.isActive), .speakersChanged(update))
     }
 
     private func announceQuality() {

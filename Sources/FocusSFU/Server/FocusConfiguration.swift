@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CDatagramIO
+
 /// Everything the focus is told at start. Plain values; reading files and environments is the caller's work.
 package struct FocusConfiguration: Sendable {
     /// HTTP and WebSocket: addresses to listen on, and the port (0: any free one).
@@ -15,6 +17,8 @@ package struct FocusConfiguration: Sendable {
     package var mediaPort = 7882
     package var mediaBindAddress = "::"
     package var workerCount = 1
+    /// Processors to be used. Those without a media worker help the others with large rooms.
+    package var processorCount = 1
     /// Addresses offered in candidates; empty: those of this machine's interfaces.
     package var advertisedAddresses: [String] = []
     /// Which of the interfaces' addresses are offered beside ``advertisedAddresses``, after them.
@@ -46,6 +50,9 @@ package struct FocusConfiguration: Sendable {
     /// Who counts as speaking.
     package var speakerThresholds = ActiveSpeakers.Thresholds()
     package var limits = FocusLimits()
+
+    /// Processors that this process may run on, as `taskset` and container limits on cores have it.
+    package static var availableProcessors: Int { Int(CDatagramIO_processor_count()) }
 
     package init(keys: APIKeySet) {
         self.keys = keys

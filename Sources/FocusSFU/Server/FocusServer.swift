@@ -15,6 +15,7 @@ package final class FocusServer: Service {
     package let signalRefusals = SignalRefusals()
     private let configuration: FocusConfiguration
     private let workers: [MediaWorker]
+    private let helpers: [TurnHelper]
     private let log: Logger
 
     /// Makes the workers and binds their ports.
@@ -31,10 +32,14 @@ package final class FocusServer: Service {
         workers = try (0..<max(1, configuration.workerCount)).map { index in
             try MediaWorker(index: index, environment: environment) { name in ended.report(name, worker: index) }
         }
-        directory = RoomDirectory(workers: workers, configuration: configuration)
+        // A turn has no more lanes than that.
+        let helperCount = min(Int(SharedTurn.laneCount), configuration.processorCount - workers.count)
+        helpers = try (0..<max(0, helperCount)).map { try TurnHelper(index: $0) }
+        directory = RoomDirectory(workers: workers, helpers: helpers, configuration: configuration)
         ended.directory = directory
-        MediaWorker.introduce(workers)
+        MediaWorker.introduce(workers, helpers)
         for worker in workers { try worker.start() }
+        for helper in helpers { try helper.start() }
     }
 
     /// The UDP ports in use, one for each worker.
@@ -59,6 +64,7 @@ package final class FocusServer: Service {
         // Also when the task is cancelled: threads and sockets must not stay.
         try? await gracefulShutdown()
         for worker in workers { worker.stop() }
+        for helper in helpers { helper.stop() }
     }
 }
 

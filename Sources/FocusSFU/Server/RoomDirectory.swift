@@ -8,6 +8,7 @@ import NIOConcurrencyHelpers
 /// Which worker each room lives on, and who was removed. A room stays where it was created for its whole life.
 package actor RoomDirectory {
     nonisolated let workers: [MediaWorker]
+    nonisolated let helpers: [TurnHelper]
     let configuration: FocusConfiguration
     private var homes: [String: MediaWorker] = [:]
     /// Rooms on each worker; new ones go where there are fewest.
@@ -16,8 +17,9 @@ package actor RoomDirectory {
     private nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
     nonisolated let standingRights = NIOLockedValueBox(StandingRights())
 
-    init(workers: [MediaWorker], configuration: FocusConfiguration) {
+    init(workers: [MediaWorker], helpers: [TurnHelper], configuration: FocusConfiguration) {
         self.workers = workers
+        self.helpers = helpers
         self.configuration = configuration
         load = Array(repeating: 0, count: workers.count)
     }
@@ -124,6 +126,7 @@ package actor RoomDirectory {
     package func figures() async -> WorkerFigures {
         var sum = WorkerFigures()
         for worker in workers { sum = sum + (await worker.figures()) }
+        for helper in helpers { sum = sum + (await helper.figures()) }
         return sum
     }
 }

@@ -89,6 +89,10 @@ final class SignalSession: WebSocketHandler, SignalSink {
         }
     }
 
+    func send(_ broadcast: SignalBroadcast) {
+        connection.send(state.withLockedValue(\.usesText) ? broadcast.textFrame : broadcast.binaryFrame)
+    }
+
     func close(reason: String) {
         connection.close(code: .normal, reason: reason)
     }

@@ -40,6 +40,39 @@ extension CallTests {
             }
         }
 
+        @Test("of several changes at once the others hear in one message, and each participant of its own at once")
+        func announcements() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let others = try ["bob", "carol", "dave"].map { try call.join($0) }
+                try call.wait("alice knows them all as active") {
+                    ["bob", "carol", "dave"].allSatisfy { alice.participant($0)?.state == .active }
+                }
+                alice.forgetResponses()
+                for peer in others { peer.forgetResponses() }
+                let worker = call.worker
+                Task {
+                    try await worker.administer(room: "room") { room in
+                        for participant in room.order.dropFirst() {
+                            participant.metadata = "changed"
+                            room.participantChanged(participant)
+                        }
+                    }
+                }
+                func updates(of peer: SimulatedPeer) -> [[String]] {
+                    peer.responses.compactMap {
+                        if case .update(let update) = $0 { update.participants.map(\.identity) } else { nil }
+                    }
+                }
+                try call.wait("everybody has heard") {
+                    !updates(of: alice).isEmpty && others.allSatisfy { updates(of: $0).count == 2 }
+                }
+                #expect(updates(of: alice) == [["bob", "carol", "dave"]])
+                #expect(updates(of: others[0]) == [["bob"], ["carol", "dave"]])
+                #expect(updates(of: others[1]) == [["carol"], ["bob", "dave"]])
+            }
+        }
+
         @Test("a session resumes on a new socket, and media never stops", arguments: SimulatedPeer.Generation.allCases)
         func resume(generation: SimulatedPeer.Generation) async throws {
             try await SimulatedCall.run { call in
