@@ -49,7 +49,6 @@ final class MediaPlane {
 
     var transports: TransportTable
     private var associations: [SCTPAssociationID: Unmanaged<PeerTransport>] = [:]
-    private var lastDataTimers = MonotonicClock.now()
 
     /// - Parameter wakeForData: called from any thread when an association has output; has ``drainData(of:)`` called.
     init(
@@ -138,14 +137,6 @@ final class MediaPlane {
 
     func drainData(of association: SCTPAssociationID) {
         associations[association]?.takeUnretainedValue().drainData()
-    }
-
-    /// Lets the SCTP timers of the whole process run; one worker does it for all.
-    func advanceDataTimers() {
-        let elapsed = now.milliseconds(since: lastDataTimers)
-        guard elapsed > 0 else { return }
-        lastDataTimers = now
-        SCTPStack.process.handleTimers(elapsedMilliseconds: UInt32(clamping: elapsed))
     }
 
     // MARK: The packet path
@@ -307,7 +298,7 @@ final class MediaPlane {
             media.pointee.cache.store(
                 .init(
                     sequence: sequence, timestamp: header.timestamp, marker: header.marker, descriptor: descriptor,
-                    payload: payload))
+                    payload: payload), at: now)
         }
         turn.pointee.add(
             ReceivedPacket(

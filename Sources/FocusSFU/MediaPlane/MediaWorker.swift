@@ -95,7 +95,8 @@ package actor MediaWorker: EpollLoop.Client {
     private func advance() {
         plane.updateTime()
         let now = plane.now
-        if index == 0 { plane.advanceDataTimers() }
+        // One worker does it for all.
+        if index == 0 { SCTPStack.process.advance(to: now) }
         for room in rooms.values {
             room.advance(to: now)
             if room.hasExpired(at: now) { end(room, reason: .roomClosed) }

@@ -63,6 +63,10 @@ package final class FocusServer: Service {
     package func run() async throws {
         // Also when the task is cancelled: threads and sockets must not stay.
         try? await gracefulShutdown()
+        stop()
+    }
+
+    func stop() {
         for worker in workers { worker.stop() }
         for helper in helpers { helper.stop() }
     }
