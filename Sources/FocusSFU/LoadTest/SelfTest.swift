@@ -24,7 +24,7 @@ package enum SelfTest {
     package static func run() async -> Outcome {
         do {
             let key = APIKey(name: "self-test", secret: Base64URL.encode(Random.bytes(32)))
-            var configuration = FocusConfiguration(keys: try APIKeySet(secrets: [key.name: key.secret]))
+            var configuration = FocusConfiguration(keys: APIKeySet(keys: [key]))
             configuration.mediaPort = 0
             configuration.mediaBindAddress = "127.0.0.1"
             configuration.advertisedAddresses = ["127.0.0.1"]
