@@ -13,7 +13,6 @@ enum StartUpPages {
     /// Reading configuration, looking up types and starting libraries touches two thirds of the program, and nothing else
     /// would ever give that memory back to the machine. Code is mapped read-only and never written, so nothing is lost.
     static func release() {
-        malloc_trim(0)
         guard let maps = try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8) else { return }
         for line in maps.split(separator: "\n") {
             // Addresses, access, offset, device, inode, path.
