@@ -26,7 +26,7 @@ enum StartUpPages {
     private static func release(mapping: String) {
         // Addresses, access, offset, device, inode, path.
         let fields = mapping.split(whereSeparator: \.isWhitespace)
-        guard fields.count == 6, fields[1] == "r-xp", fields[5].hasPrefix("/") else { return }
+        guard fields.count >= 6, fields[1] == "r-xp", fields[5].hasPrefix("/") else { return }
         let bounds = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
         guard bounds.count == 2, bounds[0] < bounds[1], let start = UnsafeMutableRawPointer(bitPattern: bounds[0])
         else { return }
