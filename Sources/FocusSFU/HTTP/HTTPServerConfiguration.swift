@@ -38,7 +38,7 @@ package struct HTTPServerConfiguration: Sendable {
     package var lingerTimeout: Duration = .seconds(1)
 
     /// Longest WebSocket message from a client, bytes.
-    package var webSocketMessageLimit: Int = 2 * 1024 * 1024
+    package var webSocketMessageLimit: Int = 1024 * 1024
     /// Bytes that wait for one WebSocket client.
     package var webSocketOutboundLimit: Int = 8 * 1024 * 1024
     /// Between pings; one that cannot be written until the next is due ends the connection.

@@ -20,12 +20,13 @@ package actor MediaWorker: EpollLoop.Client {
     private let plane: MediaPlane
     private var rooms: [String: Room] = [:]
     private var participants: [ObjectIdentifier: Participant] = [:]
-    private let onRoomEnded: @Sendable (String) -> Void
+    private let onRoomEnded: @Sendable (_ name: String, _ sid: String) -> Void
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     init(
-        index: Int, environment: FocusEnvironment, onRoomEnded: @escaping @Sendable (String) -> Void
+        index: Int, environment: FocusEnvironment,
+        onRoomEnded: @escaping @Sendable (_ name: String, _ sid: String) -> Void
     ) throws {
         self.index = index
         self.onRoomEnded = onRoomEnded
@@ -106,21 +107,18 @@ package actor MediaWorker: EpollLoop.Client {
 
     // MARK: Rooms
 
-    func createRoom(named name: String, settings: RoomSettings) -> LiveKitRoom {
+    /// The room, made if it is not there; an existing one takes `settings` if there are any.
+    func createRoom(named name: String, settings: RoomSettings?, otherwise standard: RoomSettings) -> LiveKitRoom {
         plane.updateTime()
         if let room = rooms[name] {
-            room.settings = settings
+            room.settings = settings ?? room.settings
             return room.info
         }
         let room = Room(
-            name: name, settings: settings, plane: plane, log: log, unixMilliseconds: UnixClock.milliseconds())
+            name: name, settings: settings ?? standard, plane: plane, log: log, unixMilliseconds: UnixClock.milliseconds())
         rooms[name] = room
         log.info("room created", metadata: ["room": .string(name), "sid": .string(room.sid)])
         return room.info
-    }
-
-    func roomInfo(named name: String) -> LiveKitRoom? {
-        rooms[name]?.info
     }
 
     func allRooms() -> [LiveKitRoom] {
@@ -145,7 +143,7 @@ package actor MediaWorker: EpollLoop.Client {
         for participant in room.order { room.remove(participant, reason: reason, action: .disconnect) }
         rooms[room.name] = nil
         log.info("room ended", metadata: ["room": .string(room.name), "reason": .string("\(reason)")])
-        onRoomEnded(room.name)
+        onRoomEnded(room.name, room.sid)
     }
 
     private func closeAllRooms() {
@@ -177,6 +175,10 @@ package actor MediaWorker: EpollLoop.Client {
         if let previous = room.participants[identity] {
             room.remove(previous, reason: .duplicateIdentity, action: .disconnect, isReplaced: true)
         } else if room.isFull {
+            return refuse(.joinFailure, .disconnect)
+        }
+        guard room.hasPlace(for: identity, of: claims) else {
+            signalRefusals.count(.tooManySessions)
             return refuse(.joinFailure, .disconnect)
         }
         guard plane.hasRoomForHandshake else {

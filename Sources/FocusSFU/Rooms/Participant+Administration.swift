@@ -43,9 +43,7 @@ extension Participant {
     private func change(permission new: LiveKitParticipantPermission) {
         permission = new
         for track in publications.tracks + publications.pending {
-            let isAllowed =
-                new.canPublish && (new.canPublishSources.isEmpty || new.canPublishSources.contains(track.info.source))
-            if !isAllowed { unpublishByServer(track) }
+            if !new.allowsPublishing(track.info.type, from: track.info.source) { unpublishByServer(track) }
         }
         if new.canSubscribe {
             room.subscribeToAll(self)

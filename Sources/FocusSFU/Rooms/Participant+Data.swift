@@ -69,6 +69,8 @@ extension Participant {
         }
         switch packet.value {
         case .transcription where kind != .agent: return plane.count(.dataNotPermitted)
+        // Who speaks is for the server to say.
+        case .speaker: return plane.count(.dataNotPermitted)
         // Client statistics are for the server.
         case .metrics: return
         default: break

@@ -9,12 +9,15 @@ extension Participant {
         func refuse(_ reason: LiveKitRequestResponse.Reason, _ message: String) {
             respond(reason, to: .addTrack(request), message: message)
         }
+        guard request.isWithinLimits else {
+            room.plane.environment.signalRefusals.count(.trackTooLarge)
+            // Without the request, which is what is too large.
+            return respond(.limitExceeded, to: nil, message: "the track's names or lists are too long")
+        }
         guard request.type == .audio || request.type == .video else {
             return refuse(.unsupportedType, "only audio and video tracks can be published")
         }
-        guard permission.canPublish,
-            permission.canPublishSources.isEmpty || permission.canPublishSources.contains(request.source)
-        else {
+        guard permission.allowsPublishing(request.type, from: request.source) else {
             return refuse(.notAllowed, "this token does not allow publishing from that source")
         }
         // A request with a sid adds a backup codec, which the focus never asks for.
@@ -176,6 +179,10 @@ extension Participant {
     func updateAudioTrack(_ request: LiveKitUpdateLocalAudioTrack) {
         guard let track = publications.track(sid: request.trackSid) else {
             return respond(.notFound, to: .updateAudioTrack(request), message: "no such track")
+        }
+        guard request.isWithinLimits else {
+            room.plane.environment.signalRefusals.count(.trackTooLarge)
+            return respond(.limitExceeded, to: nil, message: "too many features")
         }
         track.info.audioFeatures = request.features
         track.info.stereo = request.features.contains(.tfStereo)

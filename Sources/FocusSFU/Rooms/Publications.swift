@@ -54,7 +54,11 @@ struct Publications {
     mutating func bind() -> [PublishedTrack] {
         var published: [PublishedTrack] = []
         for section in sections.values.sorted(by: { $0.index < $1.index }) where track(mid: section.mid) == nil {
-            guard let track = pending.first(where: { $0.cid == section.remoteMSID?.track && !$0.cid.isEmpty })
+            guard
+                let track = pending.first(where: {
+                    // A camera announced as a microphone stays unpublished.
+                    $0.cid == section.remoteMSID?.track && !$0.cid.isEmpty && $0.isVideo == (section.kind == .video)
+                })
                 ?? pending.first(where: { matchesByKind($0, section) })
             else { continue }
             track.mid = section.mid

@@ -10,11 +10,11 @@ package actor RoomDirectory {
     nonisolated let workers: [MediaWorker]
     nonisolated let helpers: [TurnHelper]
     let configuration: FocusConfiguration
-    private var homes: [String: MediaWorker] = [:]
+    private var homes: [String: RoomHome] = [:]
     /// Rooms on each worker; new ones go where there are fewest.
     private var load: [Int]
     /// Read by joins on the workers' threads as well.
-    private nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
+    nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
     nonisolated let standingRights = NIOLockedValueBox(StandingRights())
 
     init(workers: [MediaWorker], helpers: [TurnHelper], configuration: FocusConfiguration) {
@@ -32,7 +32,7 @@ package actor RoomDirectory {
     }
 
     package func worker(ofRoom name: String) -> MediaWorker? {
-        homes[name]
+        homes[name]?.worker
     }
 
     package func roomExists(named name: String) -> Bool {
@@ -50,15 +50,14 @@ package actor RoomDirectory {
             throw .invalidArgument("room name length exceeds limits: max length \(configuration.limits.roomNameLength)")
         }
         guard !name.isEmpty else { throw .invalidArgument("room name is empty") }
-        if let home = homes[name] {
-            if let settings { return await home.createRoom(named: name, settings: settings) }
-            if let info = await home.roomInfo(named: name) { return info }
-        }
-        // While the first question was under way the room may have come or gone: decide on what is true now.
-        guard let home = homes[name] ?? placeRoom(named: name) else {
+        guard let worker = homes[name]?.worker ?? placeRoom(named: name) else {
             throw .resourceExhausted("this server has as many rooms as it is allowed: \(configuration.limits.rooms)")
         }
-        return await home.createRoom(named: name, settings: settings ?? defaultSettings)
+        homes[name]?.creationBegins()
+        let room = await worker.createRoom(named: name, settings: settings, otherwise: defaultSettings)
+        homes[name]?.creationEnds(room.sid)
+        giveUpIfVacant(name)
+        return room
     }
 
     private func placeRoom(named name: String) -> MediaWorker? {
@@ -66,19 +65,24 @@ package actor RoomDirectory {
             let least = load.indices.min(by: { load[$0] < load[$1] })
         else { return nil }
         load[least] += 1
-        homes[name] = workers[least]
+        homes[name] = RoomHome(worker: workers[least])
         return workers[least]
     }
 
-    func roomEnded(_ name: String, on worker: Int) {
-        guard let home = homes[name], home.index == worker else { return }
+    func roomEnded(_ name: String, sid: String) {
+        homes[name]?.ended(sid)
+        giveUpIfVacant(name)
+    }
+
+    private func giveUpIfVacant(_ name: String) {
+        guard let home = homes[name], home.isVacant else { return }
         homes[name] = nil
-        load[worker] -= 1
+        load[home.worker.index] -= 1
     }
 
     /// Ends a room for everybody in it; false when there is none.
     package func deleteRoom(named name: String) async -> Bool {
-        guard let home = homes[name] else { return false }
+        guard let home = worker(ofRoom: name) else { return false }
         return await home.deleteRoom(named: name)
     }
 
@@ -88,18 +92,20 @@ package actor RoomDirectory {
         return all
     }
 
-    /// Ends the session of an identity, and revokes the tokens it was issued until now: also when room or identity are
+    /// Ends the sessions of an identity, and revokes the tokens it was issued until now: also when room or identity are
     /// not there, because whoever holds a token may be on its way in.
     ///
     /// - Returns: false when room or identity were not there.
     package func removeParticipant(identity: String, room: String) async -> Bool {
         // Before the removal: a join that the worker takes after it then finds its token revoked.
         revokeTokens(of: identity, in: room)
-        guard let home = homes[room] else { return false }
+        guard let home = worker(ofRoom: room) else { return false }
         let removed = try? await home.administer(room: room) { room throws(RoomServiceError) in
-            guard let participant = room.participants[identity] else { return false }
-            room.remove(participant, reason: .participantRemoved, action: .disconnect)
-            return true
+            let sessions = room.sessions(of: identity)
+            for participant in sessions {
+                room.remove(participant, reason: .participantRemoved, action: .disconnect)
+            }
+            return !sessions.isEmpty
         }
         return removed ?? false
     }

@@ -39,9 +39,11 @@ struct SignalRoutes: Sendable {
         case .failure(let refusal):
             return .refuse(refusal.response)
         case .success(let admission):
-            let limit = configuration.limits.pendingSignalMessages
+            let limits = configuration.limits
+            let backlog = SignalBacklog(
+                maximumCount: limits.pendingSignalMessages, maximumBytes: limits.pendingSignalBytes)
             return .accept { connection in
-                let session = SignalSession(connection: connection, worker: admission.worker, waitingLimit: limit)
+                let session = SignalSession(connection: connection, worker: admission.worker, backlog: backlog)
                 admission.worker.post { worker in
                     // Whoever was removed while the socket opened is not in the room yet, so nothing removed it.
                     guard !directory.isRevoked(admission.claims, room: admission.room, identity: admission.identity)
@@ -93,7 +95,9 @@ struct SignalRoutes: Sendable {
                 query: { request.queryValue($0) }, isVersion1Path: isVersion1Path,
                 userAgent: request.headers.first(name: "User-Agent") ?? "",
                 clientAddress: request.claimedClientAddress)
+            try parameters.checkLengths(with: claims, limits: configuration.limits)
         } catch {
+            refusals.count(.joinParameters)
             return .failure(Refusal(status: .badRequest, body: error.body))
         }
         if !claims.grant.mayUpdateOwnMetadata, !parameters.metadata.isEmpty || !parameters.attributes.isEmpty {
@@ -105,7 +109,7 @@ struct SignalRoutes: Sendable {
         var identity = claims.identity
         if let suffix = parameters.publishOnlySuffix { identity += "#\(suffix)" }
         let room = claims.grant.room.isEmpty ? request.queryValue("room") ?? "" : claims.grant.room
-        if identity.isEmpty { return .failure(Refusal(status: .badRequest, body: "identity cannot be empty")) }
+        if claims.identity.isEmpty { return .failure(Refusal(status: .badRequest, body: "identity cannot be empty")) }
         if identity.utf8.count > limits.identityLength {
             return .failure(
                 Refusal(status: .badRequest, body: "identity exceeds limits: max length \(limits.identityLength)"))

@@ -64,7 +64,8 @@ struct MatrixServices {
             log.notice(
                 "There is no second registration: rooms without the bot cannot be looked into, nor ghosts cleared")
         }
-        let control = FocusControl(directory: focus.directory)
+        let revocations = RevocationKeeper(database: database, clock: clock, logger: log)
+        let control = FocusControl(directory: focus.directory, revocations: revocations)
         let issued = IssuedIdentities()
         let privateServers = Set(settings.privateServers.compactMap { ServerName($0) })
         let discovery = ServerDiscovery(
@@ -154,6 +155,9 @@ struct MatrixServices {
         do {
             try await coordinator.restore()
             try await keeper.restore()
+            try await revocations.restore { participant, seconds in
+                focus.directory.restoreRevocation(of: participant.identity, inRoom: participant.room, at: seconds)
+            }
         } catch {
             throw Self.databaseTermination(error, in: dataDirectory)
         }
