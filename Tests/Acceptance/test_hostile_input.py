@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import random
+import select
 import socket
 import struct
 
@@ -173,6 +174,36 @@ def test_half_open_connections_do_not_stop_others(focus: Callbridge) -> None:
     finally:
         for connection in held:
             connection.close()
+
+
+def test_bodies_that_never_end_do_not_stop_others(focus: Callbridge, room: str) -> None:
+    def unfinished(path: str, length: int, sent: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", focus.port), 5)
+        connection.settimeout(15)
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        try:
+            connection.sendall(bytes(sent))
+        except ConnectionError:
+            pass        # refused meanwhile
+        return connection
+    large = "/twirp/livekit.RoomService/ListRooms"
+    with unfinished(large, 10 << 20, 0) as connection:
+        # Who may send so much is asked before it is read.
+        assert connection.recv(4096).startswith(b"HTTP/1.1 401")
+    held = [unfinished("/twirp/some.Service/Method", 1 << 20, (1 << 20) - 1) for _ in range(70)]
+    try:
+        wait_until(lambda: any(answered(connection) for connection in held), 20, "strangers fill their share")
+        padding = b"{" + b" " * 200_000 + b"}"
+        answer = http("POST", focus.url + large, padding, focus.token(room, "alice", "--create", "--list"), seconds=20)
+        assert answer.status == 200, answer
+        assert http("POST", focus.url + "/twirp/some.Service/Method", b"{}").status == 404
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def answered(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 0)[0])
 
 
 def test_a_body_above_the_limit(focus: Callbridge, room: str) -> None:

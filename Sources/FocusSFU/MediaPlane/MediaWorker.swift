@@ -20,12 +20,13 @@ package actor MediaWorker: EpollLoop.Client {
     private let plane: MediaPlane
     private var rooms: [String: Room] = [:]
     private var participants: [ObjectIdentifier: Participant] = [:]
-    private let onRoomEnded: @Sendable (String) -> Void
+    private let onRoomEnded: @Sendable (_ name: String, _ sid: String) -> Void
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     init(
-        index: Int, environment: FocusEnvironment, onRoomEnded: @escaping @Sendable (String) -> Void
+        index: Int, environment: FocusEnvironment,
+        onRoomEnded: @escaping @Sendable (_ name: String, _ sid: String) -> Void
     ) throws {
         self.index = index
         self.onRoomEnded = onRoomEnded
@@ -142,7 +143,7 @@ package actor MediaWorker: EpollLoop.Client {
         for participant in room.order { room.remove(participant, reason: reason, action: .disconnect) }
         rooms[room.name] = nil
         log.info("room ended", metadata: ["room": .string(room.name), "reason": .string("\(reason)")])
-        onRoomEnded(room.name)
+        onRoomEnded(room.name, room.sid)
     }
 
     private func closeAllRooms() {
@@ -179,6 +180,10 @@ package actor MediaWorker: EpollLoop.Client {
         if let previous = room.participants[identity] {
             room.remove(previous, reason: .duplicateIdentity, action: .disconnect, isReplaced: true)
         } else if room.isFull {
+            return refuse(.joinFailure, .disconnect)
+        }
+        guard room.hasPlace(for: identity, of: claims) else {
+            signalRefusals.count(.tooManySessions)
             return refuse(.joinFailure, .disconnect)
         }
         let participant = room.join(

@@ -45,9 +45,7 @@ extension Participant {
         let wasHidden = isHidden
         permission = new
         for track in publications.tracks + publications.pending {
-            let isAllowed =
-                new.canPublish && (new.canPublishSources.isEmpty || new.canPublishSources.contains(track.info.source))
-            if !isAllowed { unpublishByServer(track) }
+            if !new.allowsPublishing(track.info.type, from: track.info.source) { unpublishByServer(track) }
         }
         if new.canSubscribe {
             room.subscribeToWanted(self)

@@ -70,6 +70,8 @@ extension Participant {
         switch packet.value {
         case nil: return plane.count(.dataMalformed)
         case .transcription where kind != .agent: return plane.count(.dataNotPermitted)
+        // Who speaks is for the server to say.
+        case .speaker: return plane.count(.dataNotPermitted)
         // Client statistics are for the server.
         case .metrics: return
         default: break

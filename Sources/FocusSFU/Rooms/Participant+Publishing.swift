@@ -9,12 +9,15 @@ extension Participant {
         func refuse(_ reason: LiveKitRequestResponse.Reason, _ message: String) {
             respond(reason, to: .addTrack(request), message: message)
         }
+        guard request.isWithinLimits else {
+            room.plane.environment.signalRefusals.count(.trackTooLarge)
+            // Without the request, which is what is too large.
+            return respond(.limitExceeded, to: nil, message: "the track's names or lists are too long")
+        }
         guard request.type == .audio || request.type == .video else {
             return refuse(.unsupportedType, "only audio and video tracks can be published")
         }
-        guard permission.canPublish,
-            permission.canPublishSources.isEmpty || permission.canPublishSources.contains(request.source)
-        else {
+        guard permission.allowsPublishing(request.type, from: request.source) else {
             return refuse(.notAllowed, "this token does not allow publishing from that source")
         }
         // A request with a sid adds a backup codec, which the focus never asks for.
@@ -158,7 +161,7 @@ extension Participant {
     /// - Parameter named: the client ids that sections of the offer name.
     private func receiveDecision(for section: RemoteSection, named: Set<String>) -> SectionDecision {
         let track =
-            publications.waiting(cid: section.attributes.msid?.track ?? "") ?? publications.track(mid: section.mid)
+            publications.waiting(cid: section.attributes.msid?.track ?? "", isVideo: isVideo) ?? publications.track(mid: section.mid)
             ?? publications.waiting(isVideo: section.kind == .video, notIn: named)
         guard permission.canPublish else { return .inactive }
         let preferred = track.flatMap { CodecName(encodingName: $0.info.mimeType.split(separator: "/").last ?? "") }
@@ -185,6 +188,10 @@ extension Participant {
     func updateAudioTrack(_ request: LiveKitUpdateLocalAudioTrack) {
         guard let track = publications.track(sid: request.trackSid) else {
             return respond(.notFound, to: .updateAudioTrack(request), message: "no such track")
+        }
+        guard request.isWithinLimits else {
+            room.plane.environment.signalRefusals.count(.trackTooLarge)
+            return respond(.limitExceeded, to: nil, message: "too many features")
         }
         track.info.audioFeatures = request.features
         track.info.stereo = request.features.contains(.tfStereo)

@@ -12,7 +12,7 @@ extension Participant {
     func take(_ rights: ParticipantRights) {
         var new = permission
         new.canPublish = rights.canPublish
-        new.canSubscribe = rights.canSubscribe
+        new.canSubscribe = rights.canSubscribe && !isPublishOnly
         new.canPublishData = rights.canPublishData
         // For the next refreshed token, which is made from the claims.
         var grant = claims.grant

@@ -33,8 +33,8 @@ struct Publications {
     }
 
     /// The waiting track of a client id.
-    func waiting(cid: String) -> PublishedTrack? {
-        cid.isEmpty ? nil : pending.first { $0.cid == cid }
+    func waiting(cid: String, isVideo: Bool) -> PublishedTrack? {
+        cid.isEmpty ? nil : pending.first { $0.cid == cid && $0.isVideo == isVideo }
     }
 
     /// The waiting track for a section that names none of them.
@@ -82,8 +82,10 @@ struct Publications {
         var published: [PublishedTrack] = []
         let named = Set(sections.values.compactMap(\.remoteMSID?.track))
         for section in sections.values.sorted(by: { $0.index < $1.index }) where track(mid: section.mid) == nil {
-            guard let track = waiting(cid: section.remoteMSID?.track ?? "")
-                ?? waiting(isVideo: section.kind == .video, notIn: named)
+            let isVideo = section.kind == .video
+            // A camera announced as a microphone stays unpublished.
+            guard let track = waiting(cid: section.remoteMSID?.track ?? "", isVideo: isVideo)
+                ?? waiting(isVideo: isVideo, notIn: named)
             else { continue }
             track.mid = section.mid
             track.codec = section.codecs.first

@@ -82,6 +82,8 @@ package struct FocusLimits: Sendable {
     package var pendingDataBytes = 100 * 1024
     /// Signal messages a participant may have waiting for its worker.
     package var pendingSignalMessages = 512
+    /// Bytes of these, where there is more than one.
+    package var pendingSignalBytes = 1024 * 1024
 
     package init() {}
 }

@@ -30,7 +30,7 @@ package final class FocusServer: Service {
             iceServers: iceServers, signalRefusals: signalRefusals, log: log)
         let ended = RoomEndings()
         workers = try (0..<max(1, configuration.workerCount)).map { index in
-            try MediaWorker(index: index, environment: environment) { name in ended.report(name, worker: index) }
+            try MediaWorker(index: index, environment: environment) { name, sid in ended.report(name, sid: sid) }
         }
         // A turn has no more lanes than that.
         let helperCount = min(Int(SharedTurn.laneCount), configuration.processorCount - workers.count)
@@ -78,8 +78,8 @@ private final class RoomEndings: @unchecked Sendable {
     // Safety of @unchecked: written once, before the workers' threads start.
     weak var directory: RoomDirectory?
 
-    func report(_ name: String, worker: Int) {
+    func report(_ name: String, sid: String) {
         guard let directory else { return }
-        Task { await directory.roomEnded(name, on: worker) }
+        Task { await directory.roomEnded(name, sid: sid) }
     }
 }

@@ -10,11 +10,11 @@ package actor RoomDirectory {
     nonisolated let workers: [MediaWorker]
     nonisolated let helpers: [TurnHelper]
     let configuration: FocusConfiguration
-    private var homes: [String: MediaWorker] = [:]
+    private var homes: [String: RoomHome] = [:]
     /// Rooms on each worker; new ones go where there are fewest.
     private var load: [Int]
     /// Read by joins on the workers' threads as well.
-    private nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
+    nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
     nonisolated let standingRights = NIOLockedValueBox(StandingRights())
 
     init(workers: [MediaWorker], helpers: [TurnHelper], configuration: FocusConfiguration) {
@@ -32,7 +32,7 @@ package actor RoomDirectory {
     }
 
     package func worker(ofRoom name: String) -> MediaWorker? {
-        homes[name]
+        homes[name]?.worker
     }
 
     package func roomExists(named name: String) -> Bool {
@@ -47,8 +47,12 @@ package actor RoomDirectory {
         named name: String, wishes: RoomSettings.Wishes = RoomSettings.Wishes()
     ) async throws(RoomServiceError) -> LiveKitRoom {
         try checkPlace(forRoom: name)
-        let home = homes[name] ?? placeRoom(named: name)
-        return await home.createRoom(named: name, wishes: wishes, otherwise: defaultSettings)
+        let worker = homes[name]?.worker ?? placeRoom(named: name)
+        homes[name]?.creationBegins()
+        let room = await worker.createRoom(named: name, wishes: wishes, otherwise: defaultSettings)
+        homes[name]?.creationEnds(room.sid)
+        giveUpIfVacant(name)
+        return room
     }
 
     /// Whether there is such a room, or may be one.
@@ -68,19 +72,24 @@ package actor RoomDirectory {
     private func placeRoom(named name: String) -> MediaWorker {
         let least = load.indices.min { load[$0] < load[$1] } ?? 0
         load[least] += 1
-        homes[name] = workers[least]
+        homes[name] = RoomHome(worker: workers[least])
         return workers[least]
     }
 
-    func roomEnded(_ name: String, on worker: Int) {
-        guard let home = homes[name], home.index == worker else { return }
+    func roomEnded(_ name: String, sid: String) {
+        homes[name]?.ended(sid)
+        giveUpIfVacant(name)
+    }
+
+    private func giveUpIfVacant(_ name: String) {
+        guard let home = homes[name], home.isVacant else { return }
         homes[name] = nil
-        load[worker] -= 1
+        load[home.worker.index] -= 1
     }
 
     /// Ends a room for everybody in it; false when there is none.
     package func deleteRoom(named name: String) async -> Bool {
-        guard let home = homes[name] else { return false }
+        guard let home = worker(ofRoom: name) else { return false }
         return await home.deleteRoom(named: name)
     }
 
@@ -90,38 +99,43 @@ package actor RoomDirectory {
         return all
     }
 
-    /// Ends the session of an identity as the server API does, and revokes the tokens it had and all that were issued
+    /// Ends the sessions of an identity as the server API does, and revokes the tokens it had and all that were issued
     /// in the seconds before.
     ///
     /// - Returns: false when room or identity were not there; nothing is revoked then.
     func endSession(of identity: String, inRoom name: String) async -> Bool {
-        guard let home = homes[name] else { return false }
+        guard let home = worker(ofRoom: name) else { return false }
         let ended = try? await home.administer(room: name) { room throws(RoomServiceError) in
-            guard let participant = room.participants[identity] else { return false }
+            let sessions = room.sessions(of: identity)
+            guard !sessions.isEmpty else { return false }
             // The program that removes may let the same one in again within the second, by a new token.
             revokedTokens.withLockedValue {
                 $0.revoke(
                     room: name, identity: identity, issuedUpTo: UnixClock.seconds() - 1,
-                    signatures: participant.tokenSignatures)
+                    signatures: sessions.flatMap(\.tokenSignatures))
             }
-            room.remove(participant, reason: .participantRemoved, action: .disconnect)
+            for participant in sessions {
+                room.remove(participant, reason: .participantRemoved, action: .disconnect)
+            }
             return true
         }
         return ended ?? false
     }
 
-    /// Keeps an identity out: ends its session, and revokes the tokens it was issued until now, also when room or
+    /// Keeps an identity out: ends its sessions, and revokes the tokens it was issued until now, also when room or
     /// identity are not there, because whoever holds a token may be on its way in.
     ///
     /// - Returns: false when room or identity were not there.
     package func removeParticipant(identity: String, room: String) async -> Bool {
         // Before the removal: a join that the worker takes after it then finds its token revoked.
         revokeTokens(of: identity, in: room)
-        guard let home = homes[room] else { return false }
+        guard let home = worker(ofRoom: room) else { return false }
         let removed = try? await home.administer(room: room) { room throws(RoomServiceError) in
-            guard let participant = room.participants[identity] else { return false }
-            room.remove(participant, reason: .participantRemoved, action: .disconnect)
-            return true
+            let sessions = room.sessions(of: identity)
+            for participant in sessions {
+                room.remove(participant, reason: .participantRemoved, action: .disconnect)
+            }
+            return !sessions.isEmpty
         }
         return removed ?? false
     }

@@ -15,8 +15,10 @@ struct RoomServiceRoutes: Sendable {
 
     func register(on router: inout HTTPRouter, prefixes: [String]) {
         for prefix in prefixes {
-            router.on(.POST, prefix + "/twirp/livekit.RoomService/:method", bodyLimit: 10 * 1024 * 1024) {
-                request, parameters in
+            router.on(
+                .POST, prefix + "/twirp/livekit.RoomService/:method", bodyLimit: 10 * 1024 * 1024,
+                admission: { admission($0) }
+            ) { request, parameters in
                 await respond(request, method: parameters["method"] ?? "")
             }
             router.on(.POST, prefix + "/twirp/livekit.Egress/:method") { request, _ in
@@ -86,7 +88,7 @@ struct RoomServiceRoutes: Sendable {
         return directory.standing(claims, room: room, identity: claims.identity).grant
     }
 
-    private static func failure(_ error: RoomServiceError) -> HTTPResponse {
+    static func failure(_ error: RoomServiceError) -> HTTPResponse {
         let body = try? JSONEncoder().encode(["code": error.code.rawValue, "msg": error.message])
         return .json([UInt8](body ?? Data()), status: HTTPResponseStatus(statusCode: error.httpStatus))
     }

@@ -44,9 +44,11 @@ struct SignalRoutes: Sendable {
             } catch {
                 return .refuse(error.response)
             }
-            let limit = configuration.limits.pendingSignalMessages
+            let limits = configuration.limits
+            let backlog = SignalBacklog(
+                maximumCount: limits.pendingSignalMessages, maximumBytes: limits.pendingSignalBytes)
             return .accept { connection in
-                let session = SignalSession(connection: connection, worker: home, waitingLimit: limit)
+                let session = SignalSession(connection: connection, worker: home, backlog: backlog)
                 home.post { worker in
                     // Whoever was removed while the socket opened is not in the room yet, so nothing removed it.
                     guard !directory.isRevoked(admission.claims, room: admission.room, identity: admission.identity)
@@ -98,7 +100,9 @@ struct SignalRoutes: Sendable {
                 query: { request.queryValue($0) }, isVersion1Path: isVersion1Path,
                 userAgent: request.headers.first(name: "User-Agent") ?? "",
                 clientAddress: request.claimedClientAddress)
+            try parameters.checkLengths(with: claims, limits: configuration.limits)
         } catch {
+            refusals.count(.joinParameters)
             return .failure(Refusal(status: .badRequest, body: error.body))
         }
         if !claims.grant.mayUpdateOwnMetadata, !parameters.metadata.isEmpty || !parameters.attributes.isEmpty {
@@ -110,7 +114,7 @@ struct SignalRoutes: Sendable {
         var identity = claims.identity
         if let suffix = parameters.publishOnlySuffix { identity += "#\(suffix)" }
         let room = claims.grant.room.isEmpty ? request.queryValue("room") ?? "" : claims.grant.room
-        if identity.isEmpty { return .failure(Refusal(status: .badRequest, body: "identity cannot be empty")) }
+        if claims.identity.isEmpty { return .failure(Refusal(status: .badRequest, body: "identity cannot be empty")) }
         if identity.utf8.count > limits.identityLength {
             return .failure(
                 Refusal(status: .badRequest, body: "identity exceeds limits: max length \(limits.identityLength)"))

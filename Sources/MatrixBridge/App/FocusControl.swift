@@ -8,6 +8,7 @@ import FocusSFU
 /// What the Matrix side may ask of the focus in this process.
 struct FocusControl: FocusControlling {
     let directory: RoomDirectory
+    let revocations: RevocationKeeper
 
     func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws {
         // A room that is there keeps its settings: the second member of a call changes nothing.
@@ -21,6 +22,7 @@ struct FocusControl: FocusControlling {
 
     func removeParticipant(room: String, identity: String) async {
         _ = await directory.removeParticipant(identity: identity, room: room)
+        await revocations.note(FocusParticipant(room: room, identity: identity))
     }
 
     func setRights(_ rights: ParticipantRights, of participant: FocusParticipant) async {

@@ -41,7 +41,8 @@ package struct MatrixRoutes: Sendable {
     private func registerAppService(on router: inout HTTPRouter, below prefix: String) {
         let base = prefix + "/_matrix/app/v1"
         router.on(
-            .PUT, base + "/transactions/:txnId", bodyLimit: TransactionInbox.maximumBodyByteCount
+            .PUT, base + "/transactions/:txnId", bodyLimit: TransactionInbox.maximumBodyByteCount,
+            admission: { [appService] request in appService.refusal(of: request) }
         ) { [appService] request, parameters in
             await appService.transaction(request, id: parameters["txnId"] ?? "")
         }
