@@ -9,14 +9,16 @@ import FocusSFU
 struct FocusControl: FocusControlling {
     let directory: RoomDirectory
 
-    func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws {
+    func createRoom(
+        named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32
+    ) async throws {
         // A room that is there keeps its settings: the second member of a call changes nothing.
         if await directory.roomExists(named: room) { return }
         try await directory.createRoom(
             named: room,
             settings: RoomSettings(
                 emptyTimeoutSeconds: emptyTimeoutSeconds, departureTimeoutSeconds: departureTimeoutSeconds,
-                maximumParticipants: 0))
+                maximumParticipants: maximumParticipants))
     }
 
     func removeParticipant(room: String, identity: String) async {
