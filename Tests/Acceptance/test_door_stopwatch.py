@@ -63,7 +63,8 @@ def test_f13_media_socket_token_resume_and_ice_check_within_a_second(bed: Matrix
     bot = f"@callbot:{server.server_name}"
     alice.invite(room, bot)
     wait_until(lambda: bot in alice.members(room), 20, "the bot accepts the invitation")
-    with Wire(server.port, server.rtc_port, b'"membership":"leave"' if how == "kick" else b'"membership":"ban"') as wire:
+    mark = b'"membership":"leave"' if how == "kick" else b'"membership":"ban"'
+    with Wire(server.port, server.rtc_port, mark) as wire:
         listener, speaker = new_participant("alice"), new_participant("bob")
         token = bed.call_token(alice, room).json
         listener.connect(token["url"], token["jwt"])
