@@ -45,8 +45,8 @@ enum BridgeApplication {
         var matrix: MatrixServices?
         if let settings = configuration.matrix {
             let built = try await MatrixServices(
-                settings, keys: keys, dataDirectory: configuration.server.dataDirectory, focus: focus, log: log,
-                logLevels: logLevels)
+                settings, maximumParticipants: configuration.room.maxParticipants, keys: keys,
+                dataDirectory: configuration.server.dataDirectory, focus: focus, log: log, logLevels: logLevels)
             await built.desk.offer(TURNBotCommands(administration: turn.administration).all)
             built.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
             services += built.services

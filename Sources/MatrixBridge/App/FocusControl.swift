@@ -10,14 +10,16 @@ struct FocusControl: FocusControlling {
     let directory: RoomDirectory
     let revocations: RevocationKeeper
 
-    func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws {
+    func createRoom(
+        named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32
+    ) async throws {
         // A room that is there keeps its settings: the second member of a call changes nothing.
         if await directory.roomExists(named: room) { return }
         try await directory.createRoom(
             named: room,
             wishes: RoomSettings.Wishes(
                 emptyTimeoutSeconds: emptyTimeoutSeconds, departureTimeoutSeconds: departureTimeoutSeconds,
-                maximumParticipants: 0))
+                maximumParticipants: maximumParticipants))
     }
 
     func removeParticipant(room: String, identity: String) async {

@@ -29,10 +29,11 @@ struct MatrixServices {
     private let appService: AppServiceRoutes
     private let proxied: ProxiedTokenRoutes?
 
+    /// - Parameter maximumParticipants: Of each room without a rule; 0 for no limit.
     /// - Throws: ``Termination`` when the database cannot be opened or a name is no Matrix name.
     init(
-        _ settings: MatrixConfiguration, keys: APIKeySet, dataDirectory: String, focus: FocusServer, log: Logger,
-        logLevels: LogLevels
+        _ settings: MatrixConfiguration, maximumParticipants: Int, keys: APIKeySet, dataDirectory: String,
+        focus: FocusServer, log: Logger, logLevels: LogLevels
     ) async throws {
         guard let server = ServerName(settings.serverName),
             let bot = UserID("@\(settings.botLocalpart):\(settings.serverName)")
@@ -72,9 +73,12 @@ struct MatrixServices {
             transport: federation, resolver: SystemSRVResolver(), serversOnPrivateAddresses: privateServers,
             now: clock.monotonic)
 
-        let policy = AccessPolicy(settings, localServer: server)
+        var policy = AccessPolicy(settings, localServer: server)
+        policy.limits.participantsPerRoom = maximumParticipants
         let facts = RoomFactsBook()
-        enforcement = CallEnforcement(policy: policy, focus: control, issued: issued, facts: facts, logger: log)
+        let aliases = RoomAliasBook(rules: policy.rules, client: client, clock: clock)
+        enforcement = CallEnforcement(
+            policy: policy, focus: control, issued: issued, facts: facts, aliases: aliases, logger: log)
         let errands = WakeUps()
         let administrators = Set(settings.administrators.compactMap { UserID($0) })
         let desk = BotDesk(
@@ -131,7 +135,8 @@ struct MatrixServices {
                     localBaseURL: settings.homeserverURL),
                 membership: membership, focus: control,
                 minter: JoinTokenMinter(key: key), issued: issued, attempts: attempts,
-                delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), clock: clock))
+                delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), aliases: aliases,
+                clock: clock))
         let exchange = exchange
         proxied = settings.delegatedRegistration.flatMap { registration in
             delegate.map { delegate in
@@ -270,6 +275,7 @@ extension AccessPolicy {
             }
         self.init(
             localServer: localServer, fullAccess: listed.isEmpty ? nil : fullAccess,
-            membershipRequirement: membership, remotePublishing: publishing, thresholds: settings.levels)
+            membershipRequirement: membership, remotePublishing: publishing, thresholds: settings.levels,
+            limits: settings.limits, rules: settings.rooms)
     }
 }
