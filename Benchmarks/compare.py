@@ -8,9 +8,9 @@
 
     Benchmarks/compare.py [--only paced bursts mesh audio ...] [--rounds 3] [--seconds 8]
 
-For each load prints what both forward in a CPU-second, what they lose, how late packets come and what they keep in memory,
-and the ratio: the median of the rounds, each of which compares two runs of the same minute. The last line is JSON. Exit 1
-when a ratio is below its threshold, 2 when something could not be measured.
+For each load prints what both forward in a CPU-second, what they lose, how late packets come and what they keep in
+memory, and the ratio: the median of the rounds, each of which compares two runs of the same minute. The last line is JSON.
+Exit 1 when a ratio is below its threshold, 2 when something could not be measured.
 
 Needs `swift build -c release`, two processors, and Janus as Debian packages it, which is installed when it is missing.
 Run it on a machine that does nothing else; runs that were disturbed are named.
@@ -170,7 +170,7 @@ def prepare() -> list[int]:
     release_build()
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise RuntimeError("a server and a tester need a core each, and there is one — this machine — another machine")
+        raise RuntimeError("server and tester need a core each — there is one — another machine")
     if not janus.is_installed():
         print("Janus is not installed: installing Debian's package", file=sys.stderr, flush=True)
         janus.install()

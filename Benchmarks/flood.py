@@ -8,13 +8,13 @@
 
     Benchmarks/flood.py [--only garbage strangers ...] [--rate 100000] [--seconds 10]
 
-For each kind of flood prints what one of its packets costs the server in processor time (the difference to the same call
-without a flood, divided by the packets), what the call loses and how late it is meanwhile, what memory the server has
-afterwards, and how it counted the packets. The last line is JSON. Exit 1 when the call loses too much or memory grows, 2
-when something could not be measured.
+For each kind of flood prints what one of its packets costs the server in processor time (the difference to the same
+call without a flood, divided by the packets), what the call loses and how late it is meanwhile, by how much the server's
+memory grows, and how it counted the packets. The last line is JSON. Exit 1 when the call loses too much or memory grows,
+2 when something could not be measured.
 
-Needs `swift build -c release` and two processors: server on one, call and flood on the other. Run it on a machine that does
-nothing else.
+Needs `swift build -c release` and two processors: server on one, call and flood on the other. Run it on a machine that
+does nothing else.
 """
 
 import argparse
@@ -104,9 +104,9 @@ class Site:
             **clean_environment(), "LIVEKIT_API_KEY": self.server.api_key,
             "LIVEKIT_API_SECRET": self.server.api_secret}
         result = subprocess.run(
-            ["taskset", "--cpu-list", str(self.tester_core), str(release_build()), "load-test", "--url",
-             self.server.websocket_url, "--subscribers", "20", "--server-pid", str(self.server.process.pid), "--duration",
-             str(self.seconds), "--json", "-", *options], env=environment, capture_output=True, text=True, check=False,
+            ["taskset", "--cpu-list", str(self.tester_core), str(release_build()), "load-test",
+             "--url", self.server.websocket_url, "--subscribers", "20", "--server-pid", str(self.server.process.pid),
+             "--duration", str(self.seconds), "--json", "-", *options], env=environment, capture_output=True, text=True, check=False,
             stdin=subprocess.DEVNULL, timeout=90 + self.seconds)
         if result.returncode != 0:
             raise RuntimeError((result.stderr.strip().splitlines() or ["no word"])[-1])
@@ -165,9 +165,10 @@ def show(flood: Flood) -> None:
     server, latency = flood.figures["server"], flood.figures["latency"]
     counted = sorted(flood.counted.items(), key=lambda item: -item[1])
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counted[:2]) or "not counted"
-    print(f"  {verdict}  {flood.name:<27} {flood.nanoseconds:6.0f} ns a packet, server {100 * server['processor_share']:3.0f} "
-          f"% of a core, call: {flood.loss:.3f} % lost, p99 {latency['p99'] / 1000:.2f} ms, memory "
-          f"{flood.memory_growth:+.1f} MiB; {reasons}; {flood.overflow:,} found no room", flush=True)
+    print(f"  {verdict}  {flood.name:<27} {flood.nanoseconds:6.0f} ns a packet, server "
+          f"{100 * server['processor_share']:3.0f} % of a core, call: {flood.loss:.3f} % lost, p99 "
+          f"{latency['p99'] / 1000:.2f} ms, memory {flood.memory_growth:+.1f} MiB; {reasons}; {flood.overflow:,} found "
+          "no room", flush=True)
     if note := flood.figures.get("bottleneck"):
         print(f"        {note}", file=sys.stderr)
 
@@ -182,7 +183,7 @@ def main() -> int:
     try:
         os.environ["CALLBRIDGE_BINARY"] = str(release_build())
         if len(cores) < 2:
-            raise RuntimeError("a server and a flood need a core each — this machine has one — another machine")
+            raise RuntimeError("server and flood need a core each — there is one — another machine")
     except (OSError, RuntimeError) as error:
         print(f"flood: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ import FoundationEssentials
 
 /// What a Janus server writes on its WebSocket, as far as a participant of a VideoRoom acts on it.
 ///
-/// Janus API: https://janus.conf.meetecho.com/docs/rest.html, plugin: https://janus.conf.meetecho.com/docs/videoroom.html
+/// Its API: https://janus.conf.meetecho.com/docs/rest.html; the plugin's, which has the same host, is videoroom.html.
 struct JanusMessage: Decodable {
     /// A session description with its type, "offer" or "answer".
     struct Description: Codable, Equatable {

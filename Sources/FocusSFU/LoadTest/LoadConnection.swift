@@ -60,7 +60,7 @@ final class LoadConnection {
     /// Datagrams that came faster than they were read.
     var overflow: UInt64 { isAbandoned ? 0 : UInt64(CDatagramIO_sink_overflow(socket)) }
 
-    /// Takes the server's side. DTLS begins once a path is nominated; a server that leaves the roles to us waits for it.
+    /// Takes the server's side. DTLS begins once a path is nominated, and is begun by us unless the server wants to.
     func apply(_ transport: RemoteTransport, at now: MonotonicTime) {
         guard
             let remote = ICECredentials(usernameFragment: transport.usernameFragment, password: transport.password)
