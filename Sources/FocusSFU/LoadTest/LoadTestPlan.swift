@@ -42,7 +42,7 @@ package struct LoadTestPlan: Sendable {
     }
 
     /// What kind of server it is.
-    package enum Signalling: Sendable {
+    enum Signalling: Sendable {
         /// LiveKit's, or another that speaks its signalling.
         case liveKit(room: String, Admission)
         /// A Janus server's VideoRoom plugin on its WebSocket transport; a room that is not there is made.
@@ -50,7 +50,7 @@ package struct LoadTestPlan: Sendable {
     }
 
     package var url: SignalURL
-    package var signalling: Signalling
+    let signalling: Signalling
     /// In joining order. Those that only publish come first and are sending before the others join.
     package var roles: [Role]
     package var audio = TrackShape(packetsPerSecond: 50, payloadBytes: 160)
@@ -66,9 +66,17 @@ package struct LoadTestPlan: Sendable {
     /// What comes along with the call while it is measured.
     package var flood: FloodPlan?
 
-    package init(url: SignalURL, signalling: Signalling, roles: [Role]) {
+    /// For LiveKit's server, or one that speaks as it does.
+    package init(url: SignalURL, admission: Admission, room: String, roles: [Role]) {
         self.url = url
-        self.signalling = signalling
+        signalling = .liveKit(room: room, admission)
+        self.roles = roles
+    }
+
+    /// For a Janus server.
+    package init(url: SignalURL, videoRoom: UInt32, roles: [Role]) {
+        self.url = url
+        signalling = .janus(room: videoRoom)
         self.roles = roles
     }
 

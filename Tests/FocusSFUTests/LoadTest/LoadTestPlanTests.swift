@@ -37,7 +37,7 @@ struct LoadTestPlanTests {
     @Test("who receives how many tracks")
     func expectedTracks() throws {
         var plan = LoadTestPlan(
-            url: try SignalURL("ws://h"), signalling: .janus(room: 1),
+            url: try SignalURL("ws://h"), admission: .tokens([]), room: "room",
             roles: LoadTestPlan.broadcast(publishers: 2, subscribers: 3, audio: true, video: false))
         #expect(plan.roles.map(\.subscribes) == [false, false, true, true, true])
         #expect((0..<5).map { plan.expectedTracks(of: $0, video: false) } == [0, 0, 2, 2, 2])

@@ -202,12 +202,14 @@ struct LoadTestCommand: ParsableCommand {
 
     private func plan() throws -> LoadTestPlan {
         let number = UInt32.random(in: 1 ... .max)
-        let protocolOfServer: LoadTestPlan.Signalling
-        switch signalling {
-        case .livekit: protocolOfServer = .liveKit(room: room ?? "load-test-\(number)", try admission())
-        case .janus: protocolOfServer = .janus(room: room.flatMap { UInt32($0) } ?? number)
-        }
-        var plan = LoadTestPlan(url: try address(), signalling: protocolOfServer, roles: roles)
+        var plan =
+            switch signalling {
+            case .livekit:
+                LoadTestPlan(
+                    url: try address(), admission: try admission(), room: room ?? "load-test-\(number)", roles: roles)
+            case .janus:
+                LoadTestPlan(url: try address(), videoRoom: room.flatMap { UInt32($0) } ?? number, roles: roles)
+            }
         plan.audio = LoadTestPlan.TrackShape(packetsPerSecond: audioRate, payloadBytes: audioSize)
         plan.video = LoadTestPlan.TrackShape(packetsPerSecond: videoRate, payloadBytes: videoSize)
         plan.pacing = pacing
