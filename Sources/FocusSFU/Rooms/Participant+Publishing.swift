@@ -160,9 +160,10 @@ extension Participant {
 
     /// - Parameter named: the client ids that sections of the offer name.
     private func receiveDecision(for section: RemoteSection, named: Set<String>) -> SectionDecision {
+        let isVideo = section.kind == .video
         let track =
-            publications.waiting(cid: section.attributes.msid?.track ?? "", isVideo: isVideo) ?? publications.track(mid: section.mid)
-            ?? publications.waiting(isVideo: section.kind == .video, notIn: named)
+            publications.waiting(cid: section.attributes.msid?.track ?? "", isVideo: isVideo)
+            ?? publications.track(mid: section.mid) ?? publications.waiting(isVideo: isVideo, notIn: named)
         guard permission.canPublish else { return .inactive }
         let preferred = track.flatMap { CodecName(encodingName: $0.info.mimeType.split(separator: "/").last ?? "") }
         return .receive(
