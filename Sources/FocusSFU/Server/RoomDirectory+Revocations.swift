@@ -7,6 +7,6 @@
 extension RoomDirectory {
     /// Revokes again what an identity had been issued up to a time, in Unix seconds. Removals come oldest first.
     package nonisolated func restoreRevocation(of identity: String, inRoom room: String, at seconds: Int64) {
-        revokedTokens.withLockedValue { $0.revoke(room: room, identity: identity, at: seconds) }
+        revokedTokens.withLockedValue { $0.revoke(room: room, identity: identity, issuedUpTo: seconds) }
     }
 }
