@@ -69,7 +69,7 @@ final class Participant {
         if parameters.publishOnlySuffix != nil { permission.canSubscribe = false }
         if permission.canUpdateMetadata {
             if !parameters.metadata.isEmpty { metadata = parameters.metadata }
-            attributes = parameters.attributes(over: attributes)
+            attributes = parameters.mergedAttributes(over: attributes)
         }
     }
 

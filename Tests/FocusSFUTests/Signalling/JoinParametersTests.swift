@@ -199,7 +199,7 @@ struct JoinParametersTests {
     func trimmed() throws {
         var parameters = try Self.read([:])
         parameters.attributes = ["a": "", "b": "2"]
-        #expect(parameters.attributes(over: ["a": "1", "c": "3"]) == ["b": "2", "c": "3"])
+        #expect(parameters.mergedAttributes(over: ["a": "1", "c": "3"]) == ["b": "2", "c": "3"])
         var request = Self.request
         request.clientInfo.capabilities = Array(repeating: .capPacketTrailer, count: 1_000)
         let text = try Self.wrap(try request.serializedBytes())
