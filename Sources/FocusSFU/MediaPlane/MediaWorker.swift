@@ -115,7 +115,8 @@ package actor MediaWorker: EpollLoop.Client {
             return room.info
         }
         let room = Room(
-            name: name, settings: settings ?? standard, plane: plane, log: log, unixMilliseconds: UnixClock.milliseconds())
+            name: name, settings: settings ?? standard, plane: plane, log: log,
+            unixMilliseconds: UnixClock.milliseconds())
         rooms[name] = room
         log.info("room created", metadata: ["room": .string(name), "sid": .string(room.sid)])
         return room.info
