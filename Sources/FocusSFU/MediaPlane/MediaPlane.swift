@@ -226,18 +226,18 @@ final class MediaPlane {
         guard let receiver = route.pointee.receiver, let header = try? RTPHeader(reading: packet) else {
             return drops.count(.rtpMalformed)
         }
-        if !route.pointee.hasRoomForStream { transport.removeStaleStreams() }
-        guard route.pointee.hasRoomForStream else { return drops.count(.rtpTooManyStreams) }
-        guard let stream = transport.makeStream(header: header, packet: packet) else {
-            return drops.count(.rtpUnknownStream)
-        }
-        switch receiver.unprotect(packet: base, length: length, state: &stream.pointee.srtp) {
-        case .refused(let reason):
-            drops.count(reason)
-            stream.deinitialize(count: 1)
-            stream.deallocate()
+        var state = SRTPReceiveStreamState()
+        switch receiver.unprotect(packet: base, length: length, state: &state) {
+        case .refused(let reason): drops.count(reason)
         case .accepted(let plainLength):
-            _ = transport.adopt(stream)
+            if !route.pointee.hasRoomForStream { transport.removeStaleStreams() }
+            guard route.pointee.hasRoomForStream else { return drops.count(.rtpTooManyStreams) }
+            // Headers and their extensions are in the clear; only they say what it is.
+            guard let stream = transport.makeStream(header: header, packet: packet) else {
+                return drops.count(.rtpUnknownStream)
+            }
+            stream.pointee.srtp = state
+            transport.adopt(stream)
             accept(base, length: plainLength, stream: stream, route: route)
         }
     }

@@ -22,6 +22,7 @@ final class PublishedTrack {
     var isSilenced = false
     /// Key frames are asked for until one came; then only on demand.
     var keyFrameWantedSince: MonotonicTime?
+    var nextCodecChange = MonotonicTime.zero
 
     init(sid: String, publisher: Participant, cid: String, info: LiveKitTrackInfo) {
         self.sid = sid
@@ -43,6 +44,8 @@ final class PublishedTrack {
     var isPublished: Bool { mid != nil }
 
     func attach(_ stream: UnsafeMutablePointer<ReceiveStream>) {
+        // A section may have carried the other kind before.
+        guard stream.pointee.isVideo == isVideo else { return }
         if let previous = layers[stream.pointee.layer], previous != stream {
             // The client began the layer anew under another SSRC: its numbers have nothing to do with the old ones.
             previous.pointee.route = nil
@@ -59,6 +62,14 @@ final class PublishedTrack {
     func detachStreams() {
         for stream in layers.values { stream.pointee.route = nil }
         layers.removeAll()
+    }
+
+    /// Cuts these off, should they be of this track.
+    func detach(_ streams: Set<UnsafeMutablePointer<ReceiveStream>>) {
+        for (layer, stream) in layers where streams.contains(stream) {
+            stream.pointee.route = nil
+            layers[layer] = nil
+        }
     }
 
     func add(_ downTrack: DownTrack) {

@@ -61,6 +61,8 @@ final class SimulatedPeer {
     private var waitingOffer: LiveKitSessionDescription?
     private var sections: [Section] = [Section(mid: "0", content: .data)]
     private var nextOfferID: UInt32 = 1
+    /// Lines for the sections of published video.
+    var videoAttributes = ""
 
     init(
         port: Int, identity: String, token: String, generation: Generation, answerSetup: String = "active",
@@ -90,7 +92,8 @@ final class SimulatedPeer {
             request.clientInfo.sdk = .js
             request.clientInfo.protocol = clientProtocol
             request.connectionSettings.autoSubscribe = autoSubscribe
-            request.publisherOffer = Self.description("offer", publisher.described(Self.text(sections)), id: 1)
+            let text = Self.text(sections, videoAttributes: "")
+            request.publisherOffer = Self.description("offer", publisher.described(text), id: 1)
             nextOfferID = 2
             path = "/rtc/v1?access_token=\(token)&join_request=\(try Self.wrap(request))" + extraQuery
         }
@@ -210,8 +213,14 @@ final class SimulatedPeer {
         offer()
     }
 
+    /// What no client does (RFC 9429 §5.2.2).
+    func swapLastSections() {
+        sections.swapAt(sections.count - 1, sections.count - 2)
+    }
+
     func offer() {
-        send(.offer(Self.description("offer", publisher.described(Self.text(sections)), id: nextOfferID)))
+        let text = Self.text(sections, videoAttributes: videoAttributes)
+        send(.offer(Self.description("offer", publisher.described(text), id: nextOfferID)))
         nextOfferID += 1
     }
 
@@ -223,7 +232,7 @@ final class SimulatedPeer {
         return description
     }
 
-    private static func text(_ sections: [Section]) -> String {
+    private static func text(_ sections: [Section], videoAttributes: String) -> String {
         var text = SDPSamples.session(mids: sections.map(\.mid))
         for section in sections {
             switch section.content {
@@ -233,7 +242,7 @@ final class SimulatedPeer {
             case .vacant(false): text += SDPSamples.chromeAudio(mid: section.mid, direction: "inactive")
             case .vacant(true): text += SDPSamples.chromeVideo(mid: section.mid, direction: "inactive")
             case .track(let track):
-                let msid = "a=msid:- \(track.cid)\n"
+                let msid = "a=msid:- \(track.cid)\n" + (track.isVideo ? videoAttributes : "")
                 text +=
                     track.isVideo
                     ? SDPSamples.chromeVideo(mid: section.mid, direction: "sendonly", msid: msid)
