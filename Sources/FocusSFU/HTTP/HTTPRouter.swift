@@ -11,8 +11,9 @@ package import NIOHTTP1
 /// `OPTIONS` of a known path with 200, unless a route of their own exists.
 package struct HTTPRouter: Sendable {
     package typealias Handler = @Sendable (HTTPRequest, PathParameters) async -> HTTPResponse
-    /// Decides by the head alone whether a body over ``HTTPBodyMemory/freeByteCount`` may come: nil lets it in, an answer
-    /// refuses it. Runs on the connection's event loop; shorter bodies come without it, so the handler still has to look.
+    /// Decides by the head alone whether a body over ``HTTPBodyMemory/freeByteCount`` may come: nil lets it in, an
+    /// answer refuses it. Runs on the connection's event loop. Shorter bodies come without it, so the handler still has
+    /// to look.
     package typealias Admission = @Sendable (HTTPRequest) -> HTTPResponse?
     package typealias UpgradeHandler = @Sendable (HTTPRequest) async -> WebSocketDecision
 

@@ -11,19 +11,13 @@ extension LiveKitAddTrackRequest {
     static let maximumCodecs = 4
 
     var isWithinLimits: Bool {
-        [cid, name, stream].allSatisfy { $0.utf8.count <= Self.maximumTextBytes }
-            && Self.areWithinLimits(layers)
-            && simulcastCodecs.count <= Self.maximumCodecs
-            && simulcastCodecs.allSatisfy { codec in
-                Self.areWithinLimits(codec.layers)
-                    && [codec.codec, codec.cid].allSatisfy { $0.utf8.count <= Self.maximumTextBytes }
-            }
-            && audioFeatures.count <= LiveKitUpdateLocalAudioTrack.maximumFeatures
-            && packetTrailerFeatures.count <= LiveKitUpdateLocalAudioTrack.maximumFeatures
-    }
-
-    private static func areWithinLimits(_ layers: [LiveKitVideoLayer]) -> Bool {
-        layers.count <= maximumLayers && layers.allSatisfy { $0.rid.utf8.count <= maximumTextBytes }
+        guard simulcastCodecs.count <= Self.maximumCodecs,
+            max(audioFeatures.count, packetTrailerFeatures.count) <= LiveKitUpdateLocalAudioTrack.maximumFeatures
+        else { return false }
+        let layerLists = [layers] + simulcastCodecs.map(\.layers)
+        guard layerLists.allSatisfy({ $0.count <= Self.maximumLayers }) else { return false }
+        let texts = [cid, name, stream] + simulcastCodecs.flatMap { [$0.codec, $0.cid] } + layerLists.joined().map(\.rid)
+        return texts.allSatisfy { $0.utf8.count <= Self.maximumTextBytes }
     }
 }
 

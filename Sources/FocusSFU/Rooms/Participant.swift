@@ -81,7 +81,7 @@ final class Participant {
         note(tokenSignature: claims.signature)
         if permission.canUpdateMetadata {
             if !parameters.metadata.isEmpty { metadata = parameters.metadata }
-            attributes = parameters.attributes(over: attributes)
+            attributes = parameters.mergedAttributes(over: attributes)
         }
     }
 

@@ -37,7 +37,7 @@ extension RoomDirectory {
     nonisolated func standing(_ claims: TokenClaims, room: String, identity: String) -> TokenClaims {
         let now = UnixClock.seconds()
         let rights = standingRights.withLockedValue { standing in
-            [identity, claims.identity].lazy.compactMap {
+            [identity, claims.identity].compactMap {
                 standing.rights(room: room, identity: $0, issuedAt: claims.issuanceTime, at: now)
             }.first
         }

@@ -13,14 +13,14 @@ extension JoinParameters {
         guard max(metadata.utf8.count, claims.metadata.utf8.count) <= limits.metadataBytes else {
             throw Refusal(body: "metadata size exceeds limits: max size \(limits.metadataBytes)")
         }
-        let byteCount = attributes(over: claims.attributes).reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        let byteCount = mergedAttributes(over: claims.attributes).reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
         guard byteCount <= limits.attributesBytes else {
             throw Refusal(body: "attributes size exceeds limits: max size \(limits.attributesBytes)")
         }
     }
 
     /// The client's attributes in place of those of its token; empty ones are none.
-    func attributes(over claimed: [String: String]) -> [String: String] {
+    func mergedAttributes(over claimed: [String: String]) -> [String: String] {
         claimed.merging(attributes) { _, new in new }.filter { !$0.value.isEmpty }
     }
 }

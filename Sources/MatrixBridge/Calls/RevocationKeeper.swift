@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-import FocusSFU
 package import Logging
 
 /// Remembers removals beyond a restart of ours: clients may come back with the tokens they have, and whoever was removed

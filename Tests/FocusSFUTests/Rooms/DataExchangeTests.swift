@@ -55,6 +55,22 @@ extension CallTests {
             }
         }
 
+        @Test("who speaks is not for a client to say")
+        func speakers() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                try Self.connect(call, [alice, bob])
+                var packet = LiveKitDataPacket()
+                packet.speaker.speakers = [LiveKitSpeakerInfo()]
+                #expect(alice.publisher.send(try packet.serializedBytes(), label: "_reliable") == .queued)
+                try call.wait("it is refused") { call.drops(.dataNotPermitted) == 1 }
+                #expect(alice.publisher.send(try Self.packet("after"), label: "_reliable") == .queued)
+                try call.wait("what follows arrives") { !Self.texts(bob, "_reliable").isEmpty }
+                #expect(Self.texts(bob, "_reliable") == ["alice: after"])
+            }
+        }
+
         @Test("fifteen KiB pass, in order")
         func large() async throws {
             try await SimulatedCall.run { call in
