@@ -9,7 +9,11 @@ import Testing
 
 @Suite("Requests to the servers that strangers name")
 struct HTTPTransportLimitTests {
-    static func request(_ url: String) -> HTTPClientRequest { HTTPClientRequest(.get, url) }
+    static func request(_ url: String, connectingTo host: String? = nil) -> HTTPClientRequest {
+        var request = HTTPClientRequest(.get, url)
+        request.endpoint = host.map { HTTPClientRequest.Endpoint(host: $0, port: 1) }
+        return request
+    }
 
     @Test("a host that does not answer holds a few requests, whatever its port and path; others go on")
     func perHost() async throws {
@@ -24,9 +28,9 @@ struct HTTPTransportLimitTests {
             }
             group.addTask { _ = try await limit.send(Self.request("https://b.test")) }
             await held.wait(for: 3)
-            var elsewhere = Self.request("https://c.test")
-            elsewhere.endpoint = .init(host: "a.test", port: 1)
-            await #expect(throws: HTTPClientError.overloaded) { [elsewhere] in try await limit.send(elsewhere) }
+            await #expect(throws: HTTPClientError.overloaded) {
+                try await limit.send(Self.request("https://c.test", connectingTo: "a.test"))
+            }
             await held.release()
             try await group.waitForAll()
             // Their places are free again.
