@@ -106,21 +106,18 @@ package actor MediaWorker: EpollLoop.Client {
 
     // MARK: Rooms
 
-    func createRoom(named name: String, settings: RoomSettings) -> LiveKitRoom {
+    func createRoom(named name: String, wishes: RoomSettings.Wishes, otherwise settings: RoomSettings) -> LiveKitRoom {
         plane.updateTime()
         if let room = rooms[name] {
-            room.settings = settings
+            room.change(wishes)
             return room.info
         }
         let room = Room(
-            name: name, settings: settings, plane: plane, log: log, unixMilliseconds: UnixClock.milliseconds())
+            name: name, settings: settings.applying(wishes), plane: plane, log: log,
+            unixMilliseconds: UnixClock.milliseconds())
         rooms[name] = room
         log.info("room created", metadata: ["room": .string(name), "sid": .string(room.sid)])
         return room.info
-    }
-
-    func roomInfo(named name: String) -> LiveKitRoom? {
-        rooms[name]?.info
     }
 
     func allRooms() -> [LiveKitRoom] {
@@ -170,17 +167,18 @@ package actor MediaWorker: EpollLoop.Client {
                 return refuse(.stateMismatch, .reconnect)
             }
             // The latest token counts, also for what it no longer allows.
-            participant.resume(with: session, parameters: parameters)
+            participant.resume(with: session, claims: claims, parameters: parameters)
             participants[ObjectIdentifier(session)] = participant
             return
+        }
+        // Before the earlier session goes: the others are not told that it did.
+        guard plane.hasRoomForHandshake else {
+            plane.count(.dtlsTooManyHandshakes)
+            return refuse(.joinFailure, .disconnect)
         }
         if let previous = room.participants[identity] {
             room.remove(previous, reason: .duplicateIdentity, action: .disconnect, isReplaced: true)
         } else if room.isFull {
-            return refuse(.joinFailure, .disconnect)
-        }
-        guard plane.hasRoomForHandshake else {
-            plane.count(.dtlsTooManyHandshakes)
             return refuse(.joinFailure, .disconnect)
         }
         let participant = room.join(

@@ -19,10 +19,12 @@ extension Participant {
         }
         // A request with a sid adds a backup codec, which the focus never asks for.
         guard request.sid.isEmpty else { return refuse(.notFound, "the track takes no second codec") }
-        guard !publications.knows(cid: request.cid) else {
-            return refuse(.queued, "this track is already announced")
-        }
         let limits = room.plane.configuration.limits
+        guard !publications.knows(cid: request.cid) else {
+            let waits = publications.queue(request, limit: limits.pendingTracksPerParticipant)
+            return refuse(
+                waits ? .queued : .limitExceeded, "there is a track of this name, after which this one may come")
+        }
         guard publications.pending.count < limits.pendingTracksPerParticipant,
             publications.tracks.count < limits.tracksPerParticipant
         else {
@@ -68,10 +70,15 @@ extension Participant {
         }
         if let first = request.simulcastCodecs.first, request.type == .video {
             var codec = LiveKitSimulcastCodecInfo()
-            codec.mimeType = CodecName(encodingName: first.codec)?.mimeType ?? ""
+            let name = room.publishableVideoCodec(named: first.codec)
+            codec.mimeType = name?.mimeType ?? ""
             codec.cid = request.cid
             codec.layers = first.layers.isEmpty ? request.layers : first.layers
             codec.videoLayerMode = first.videoLayerMode
+            if first.videoLayerMode == .unused {
+                codec.videoLayerMode =
+                    name == .vp9 || name == .av1 ? .multipleSpatialLayersPerStream : .oneSpatialLayerPerStream
+            }
             info.mimeType = codec.mimeType
             info.codecs = [codec]
             if info.layers.isEmpty { info.layers = codec.layers }
@@ -117,11 +124,12 @@ extension Participant {
         let offer = try RemoteDescription(offer: session)
         publisher.remoteDescription(offer.transport)
 
+        let named = Set(offer.sections.compactMap(\.attributes.msid?.track))
         var decisions: [String: SectionDecision] = [:]
         for section in offer.sections where section.obstacle == nil {
             guard section.kind == .audio || section.kind == .video else { continue }
             if section.direction == .sendonly || section.direction == .sendrecv {
-                decisions[section.mid] = receiveDecision(for: section)
+                decisions[section.mid] = receiveDecision(for: section, named: named)
             }
         }
         if usesSinglePeerConnection {
@@ -147,11 +155,11 @@ extension Participant {
         return answer
     }
 
-    private func receiveDecision(for section: RemoteSection) -> SectionDecision {
-        let cid = section.attributes.msid?.track ?? ""
+    /// - Parameter named: the client ids that sections of the offer name.
+    private func receiveDecision(for section: RemoteSection, named: Set<String>) -> SectionDecision {
         let track =
-            publications.pending.first { $0.cid == cid } ?? publications.track(mid: section.mid)
-            ?? publications.pending.first { $0.isVideo == (section.kind == .video) }
+            publications.waiting(cid: section.attributes.msid?.track ?? "") ?? publications.track(mid: section.mid)
+            ?? publications.waiting(isVideo: section.kind == .video, notIn: named)
         guard permission.canPublish else { return .inactive }
         let preferred = track.flatMap { CodecName(encodingName: $0.info.mimeType.split(separator: "/").last ?? "") }
         return .receive(
@@ -170,6 +178,7 @@ extension Participant {
         guard track.info.muted != request.muted else { return }
         track.info.muted = request.muted
         track.info.version = room.nextVersionStamp()
+        track.updateFlow()
         room.publicationChanged(of: self)
     }
 

@@ -43,6 +43,18 @@ final class PublishedTrack {
     /// Announced to others from the moment signalling and SDP agree, muted or not; media may follow later.
     var isPublished: Bool { mid != nil }
 
+    /// Its packets go to subscribers, and count for who speaks.
+    var isFlowing: Bool { !info.muted && publisher.permission.canPublish }
+
+    /// Starts or stops forwarding after anything it depends on at the publisher has changed.
+    func updateFlow() {
+        if !isVideo {
+            route.pointee.speakerNumber = publisher.speakerNumber
+            route.pointee.speakers = isFlowing ? publisher.room.speakers : nil
+        }
+        for downTrack in downTracks { downTrack.updateFlow() }
+    }
+
     func attach(_ stream: UnsafeMutablePointer<ReceiveStream>) {
         // A section may have carried the other kind before.
         guard stream.pointee.isVideo == isVideo else { return }
@@ -91,14 +103,11 @@ final class PublishedTrack {
 
     static let liveMilliseconds: UInt64 = 1_500
 
-    /// The layer index that shows at least the given quality, by what the publisher announced.
+    /// The lowest layer that shows at least the given quality, by what the publisher announced.
     func layer(for quality: LiveKitVideoQuality) -> Int8 {
-        let count = Int8(clamping: max(1, info.layers.count))
-        switch quality {
-        case .low: return 0
-        case .medium: return min(1, count - 1)
-        case .high, .off, .UNRECOGNIZED: return count - 1
-        }
+        let announced = info.layers.map(\.quality.rawValue).sorted()
+        let index = announced.firstIndex { $0 >= quality.rawValue } ?? announced.count - 1
+        return Int8(clamping: max(0, index))
     }
 
     /// The smallest published layer that covers an element of this size.

@@ -54,8 +54,9 @@ package final class FocusServer: Service {
         ).register(on: &router, prefixes: all)
         RoomServiceRoutes(configuration: configuration, directory: directory, verifier: verifier)
             .register(on: &router, prefixes: all)
-        for prefix in all {
-            router.on(.GET, prefix + "/") { _, _ in .text("OK") }
+        // Clients ask for the address they were given, with or without a slash at the end.
+        for path in all.map({ $0 + "/" }) + prefixes where !path.isEmpty {
+            router.on(.GET, path) { _, _ in .text("OK") }
         }
     }
 

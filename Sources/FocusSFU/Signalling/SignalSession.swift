@@ -96,4 +96,8 @@ final class SignalSession: WebSocketHandler, SignalSink {
     func close(reason: String) {
         connection.close(code: .normal, reason: reason)
     }
+
+    func abort() {
+        connection.close(code: .internalError, reason: "simulated")
+    }
 }

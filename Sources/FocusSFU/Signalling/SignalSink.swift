@@ -11,6 +11,8 @@ package protocol SignalSink: AnyObject, Sendable {
     func send(_ broadcast: SignalBroadcast)
     /// Closes after what was queued.
     func close(reason: String)
+    /// Closes as after a fault: clients come back, which they do not after ``close(reason:)``.
+    func abort()
 }
 
 extension SignalSink {

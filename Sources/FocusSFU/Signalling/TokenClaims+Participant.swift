@@ -17,6 +17,20 @@ extension TokenClaims {
         }
     }
 
+    var participantKindDetails: [LiveKitParticipantInfo.KindDetail] {
+        kindDetails.prefix(16).compactMap { name in
+            switch name {
+            case "cloud_agent": .cloudAgent
+            case "forwarded": .forwarded
+            case "connector_whatsapp": .connectorWhatsapp
+            case "connector_twilio": .connectorTwilio
+            case "bridge_rtsp": .bridgeRtsp
+            case "simulation": .simulation
+            default: nil
+            }
+        }
+    }
+
     var participantPermission: LiveKitParticipantPermission {
         var permission = LiveKitParticipantPermission()
         permission.canPublish = grant.mayPublish

@@ -14,7 +14,7 @@ struct FocusControl: FocusControlling {
         if await directory.roomExists(named: room) { return }
         try await directory.createRoom(
             named: room,
-            settings: RoomSettings(
+            wishes: RoomSettings.Wishes(
                 emptyTimeoutSeconds: emptyTimeoutSeconds, departureTimeoutSeconds: departureTimeoutSeconds,
                 maximumParticipants: 0))
     }

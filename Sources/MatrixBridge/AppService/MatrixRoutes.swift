@@ -67,6 +67,8 @@ package struct MatrixRoutes: Sendable {
         router.on(.POST, prefix + "/delegate_delayed_leave", bodyLimit: limit) { [tokens] request, _ in
             await tokens.delegation(request)
         }
+        // A focus of LiveKit's is told to report here; ours has nothing to report.
+        router.on(.POST, prefix + "/sfu_webhook", bodyLimit: limit) { _, _ in .empty(.ok) }
         for path in ["/sfu/get", "/get_token", "/delegate_delayed_leave"] {
             refuseOtherMethods(on: &router, at: prefix + path)
         }

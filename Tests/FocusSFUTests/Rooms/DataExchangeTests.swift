@@ -118,6 +118,33 @@ extension CallTests {
             }
         }
 
+        @Test("who may not receive tracks receives data")
+        func noTracks() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob") { $0.video?.canSubscribe = false }
+                try Self.connect(call, [alice, bob])
+                #expect(alice.publisher.send(try Self.packet("hello"), label: "_reliable") == .queued)
+                try call.wait("it arrives") { Self.texts(bob, "_reliable") == ["alice: hello"] }
+            }
+        }
+
+        @Test("a packet without content is dropped and counted, and a hidden sender keeps its name to itself")
+        func hiddenSender() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let ghost = try call.join("ghost") { $0.video?.hidden = true }
+                try Self.connect(call, [alice, ghost])
+                #expect(ghost.publisher.send(try LiveKitDataPacket().serializedBytes(), label: "_lossy") == .queued)
+                try call.wait("it is counted") { call.drops(.dataMalformed) == 1 }
+                #expect(ghost.publisher.send(try Self.packet("boo"), label: "_reliable") == .queued)
+                try call.wait("it arrives") { Self.texts(alice, "_reliable") == [": boo"] }
+                let message = try #require(alice.downstream.messages.last)
+                let packet = try LiveKitDataPacket(serializedBytes: message.bytes)
+                #expect(packet.participantSid == ghost.join?.participant.sid)
+            }
+        }
+
         @Test("reliable data waits for a receiver that is not connected yet")
         func early() async throws {
             try await SimulatedCall.run { call in

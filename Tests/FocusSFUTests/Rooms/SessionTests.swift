@@ -201,6 +201,8 @@ extension CallTests {
                 bob.socket.abandon()
                 bob.downstream.closeDTLS()
                 try call.wait("alice learns of it") { alice.participant("bob") == nil }
+                // Only a client that says so has left by itself.
+                #expect(alice.participants[bob.join?.participant.sid ?? ""]?.disconnectReason == .connectionTimeout)
             }
         }
 
@@ -244,11 +246,29 @@ extension CallTests {
             }
         }
 
+        @Test("a room ends when only those are left who serve the others")
+        func dependents() async throws {
+            try await SimulatedCall.run(configure: { $0.departureTimeoutSeconds = 0 }) { call in
+                let alice = try call.join("alice")
+                let agent = try call.join("agent", .two) {
+                    $0.kind = "agent"
+                    $0.kindDetails = ["cloud_agent", "of another kind"]
+                }
+                #expect(agent.join?.participant.kindDetails == [.cloudAgent])
+                try call.wait("alice sees it") { alice.participant("agent")?.kind == .agent }
+                alice.send(.leave(LiveKitLeaveRequest()))
+                try call.wait("the agent is told") {
+                    agent.leave?.reason == .roomClosed && agent.leave?.action == .disconnect && agent.socket.isClosed
+                }
+                try call.wait("the room is gone") { call.ask { await $0.directory.roomExists(named: "room") } == false }
+            }
+        }
+
         @Test("a room nobody enters ends too")
         func emptyRoom() async throws {
             try await SimulatedCall.run { call in
-                let settings = RoomSettings(emptyTimeoutSeconds: 0, departureTimeoutSeconds: 20, maximumParticipants: 0)
-                _ = call.ask { try? await $0.directory.createRoom(named: "lonely", settings: settings) }
+                let wishes = RoomSettings.Wishes(emptyTimeoutSeconds: 0)
+                _ = call.ask { try? await $0.directory.createRoom(named: "lonely", wishes: wishes) }
                 try call.wait("the room is gone") { call.ask { await $0.directory.roomExists(named: "lonely") } == false }
             }
         }

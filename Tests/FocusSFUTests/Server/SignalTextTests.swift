@@ -62,6 +62,34 @@ extension CallTests {
             }
         }
 
+        @Test("asking whether a join would work makes no room, and the room's own rules hold")
+        func validateMakesNothing() async throws {
+            try await SimulatedCall.run(configure: { $0.limits.rooms = 1 }) { call in
+                func validate(_ room: String) throws -> Int {
+                    let client = try RawHTTPClient(port: call.port)
+                    let token = try SimulatedCall.token("alice", room: room)
+                    client.send(HTTPTestServer.get("/rtc/validate?access_token=\(token)"))
+                    return try client.readResponse().status
+                }
+                #expect(try validate("room") == 200)
+                #expect(call.ask { await $0.directory.roomExists(named: "room") } == false)
+                _ = try call.join("bob")
+                #expect(try validate("room") == 200)
+                #expect(try validate("one too many") == 503)
+            }
+        }
+
+        @Test("the address that clients were given is there with and without a slash", arguments: ["", "/"])
+        func baseAddress(end: String) async throws {
+            try await SimulatedCall.run { call in
+                let client = try RawHTTPClient(port: call.port)
+                client.send(HTTPTestServer.get("/livekit/sfu" + end))
+                let response = try client.readResponse()
+                #expect(response.status == 200)
+                #expect(response.text == "OK")
+            }
+        }
+
         @Test("rooms that nobody made are not made by a join when the configuration says so")
         func noRoom() async throws {
             try await SimulatedCall.run(configure: { $0.createsRoomsOnJoin = false }) { call in
