@@ -13,10 +13,11 @@ struct RecentNoncesTests {
     @Test("a nonce is new once, until as many others came as are kept")
     func once() {
         var nonces = RecentNonces()
-        for number in 0..<RecentNonces.maximumCount { #expect(nonces.insert(Data("\(number)".utf8))) }
-        #expect(!nonces.insert(Data("0".utf8)))
-        #expect(nonces.insert(Data("more".utf8)))
-        #expect(nonces.insert(Data("0".utf8)))
-        #expect(!nonces.insert(Data("2".utf8)))
+        func isNew(_ text: String) -> Bool { nonces.insert(Data(text.utf8)) }
+        for number in 0..<RecentNonces.maximumCount { #expect(isNew("\(number)")) }
+        #expect(!isNew("0"))
+        #expect(isNew("more"))
+        #expect(isNew("0"))
+        #expect(!isNew("2"))
     }
 }
