@@ -29,7 +29,7 @@ struct DeparturesTests {
         departures.returned("back")
         let told = departures.infos(since: time(150))
         #expect(told.map(\.identity) == ["swallowed", "late"])
-        #expect(told.allSatisfy(\.metadata.isEmpty))
+        #expect(told.allSatisfy { $0.metadata.isEmpty })
     }
 
     @Test("the oldest are forgotten first")
