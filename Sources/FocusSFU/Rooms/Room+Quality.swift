@@ -21,21 +21,27 @@ extension Participant {
     /// Tells the client of its own connection and of those whose tracks it receives, once any of them is new to it or
     /// has changed.
     fileprivate func tellQuality() {
+        var qualities: [String: LiveKitConnectionQuality] = [:]
+        var seen: [Participant] = []
+        for other in [self] + subscriptions.downTracks.map(\.track.publisher) where other.isActive {
+            // Older clients do not know that a connection can be lost.
+            let isUnknown = other.quality.current == .lost && client.protocol <= 10
+            guard qualities.updateValue(isUnknown ? .poor : other.quality.current, forKey: other.sid) == nil else {
+                continue
+            }
+            seen.append(other)
+        }
+        let hasNews = qualities.contains { toldQualities[$0.key] != $0.value }
+        toldQualities = qualities
+        guard hasNews else { return }
         var update = LiveKitConnectionQualityUpdate()
-        var told: [String: LiveKitConnectionQuality] = [:]
-        for other in [self] + subscriptions.downTracks.map(\.track.publisher) {
-            guard other.isActive, told[other.sid] == nil else { continue }
+        update.updates = seen.map { other in
             var info = LiveKitConnectionQualityInfo()
             info.participantSid = other.sid
-            info.quality = other.quality.current
-            // Older clients do not know the word.
-            if info.quality == .lost, client.protocol <= 10 { info.quality = .poor }
+            info.quality = qualities[other.sid] ?? .excellent
             info.score = other.quality.score
-            told[other.sid] = info.quality
-            update.updates.append(info)
+            return info
         }
-        let hasNews = told.contains { toldQualities[$0.key] != $0.value }
-        toldQualities = told
-        if hasNews { send(.connectionQuality(update)) }
+        send(.connectionQuality(update))
     }
 }
