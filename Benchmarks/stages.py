@@ -133,7 +133,7 @@ def stage(stack: tuple[str, ...]) -> str:
 
 def flame_graph(counts: collections.Counter, title: str) -> str:
     """An SVG in which a function is as wide as its share of the samples and stands on its caller."""
-    width, row, least = 1200.0, 17, 0.001
+    width, row, least = 1200.0, 17, 0.003
     total = sum(counts.values())
     tree: dict = {}
     for stack, count in counts.items():
