@@ -74,7 +74,8 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixBed]:
     try:
         matrix.synapse.start()
         matrix.admin = matrix.user("admin")
-        matrix.callbridge.matrix_settings = {"admins": [matrix.admin.user_id]}
+        matrix.callbridge.matrix_settings = {
+            "admins": [matrix.admin.user_id], "rooms": [{"room": "!quiet:callbridge.test", "calls": False}]}
         matrix.callbridge.write_configuration()
         matrix.start_callbridge()
         yield matrix
@@ -101,7 +102,10 @@ def test_status_ping_version_limits(desk: AdminRoom) -> None:
     assert "callbridge" in desk.ask("version")["body"]
     assert "Pong" in desk.ask("ping")["body"]
     assert "All is well" in desk.ask("status")["body"]
-    assert "power levels" in desk.ask("limits")["body"]
+    limits = desk.ask("limits")["body"]
+    for words in ("power levels", "8 calls of one user at a time", "room !quiet:callbridge.test: no calls",
+                  "user: 60 a minute"):
+        assert words in limits, words
     assert "did you mean `status`" in desk.ask("statsu")["body"]
 
 
@@ -153,12 +157,16 @@ def test_a_call_is_listed_muted_kicked_and_ended(bed: MatrixBed, desk: AdminRoom
     time.sleep(2)
     detail = desk.ask(f"call {room}")["body"]
     assert alice.user_id in detail and bob.device_id in detail and "here" in detail
-    assert "muted" in desk.ask(f"mute {bob.user_id} {room}")["body"]
+    alias = f"#call-{uuid.uuid4().hex[:6]}:{bed.callbridge.server_name}"
+    alice.call("PUT", f"/_matrix/client/v3/directory/room/{part(alias)}", {"room_id": room})
+    assert bob.device_id in desk.ask(f"call {alias}")["body"]
+    assert "muted" in desk.ask(f"mute {bob.user_id} {alias}")["body"]
     participants[alice].wait_for("track_muted", who=bob.call_identity)
-    assert "taken out" in desk.ask(f"kick {bob.user_id} {room}")["body"]
+    assert "no room with the alias" in desk.ask(f"kick {bob.user_id} {alias.replace('#', '#no-')}")["body"]
+    assert "taken out" in desk.ask(f"kick {bob.user_id} {alias}")["body"]
     participants[bob].wait_for("disconnected")
     assert "taken out of the call by" in desk.ask(f"why {bob.user_id}")["body"]
-    assert "is over" in desk.ask(f"end {room}")["body"]
+    assert "is over" in desk.ask(f"end {alias}")["body"]
     participants[alice].wait_for("disconnected")
 
 

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import Foundation
 import Testing
 
 @testable import CallEvents
@@ -131,6 +132,27 @@ struct HostileEventTests {
                 }
             }
         }
+    }
+
+    @Test("the fuzzer's seeds hold every shape, and each of them is read")
+    func seeds() throws {
+        let project = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let folder = project.appendingPathComponent("Fuzz/Corpus/RoomEvent")
+        var read: Set<String> = []
+        for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
+            for line in try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")) {
+                guard let json = try? JSONValue.parse(Array(line)) else { continue }
+                if case .success = CallKeyContent.decode(type: CallKeyContent.deployedEventType, content: json) {
+                    read.insert(CallKeyContent.deployedEventType)
+                }
+                guard case .success(let event) = RoomEvent.decode(json) else { continue }
+                if case .refused = CallEvent.decode(event) { continue }
+                read.insert(event.type)
+            }
+        }
+        let types = try EventSamples.every.map { try EventSamples.event($0).type }
+        #expect(read.isSuperset(of: Set(types).union([CallKeyContent.deployedEventType])))
     }
 
     @Test("each reason has one name")

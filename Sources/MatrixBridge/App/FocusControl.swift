@@ -8,19 +8,23 @@ import FocusSFU
 /// What the Matrix side may ask of the focus in this process.
 struct FocusControl: FocusControlling {
     let directory: RoomDirectory
+    let revocations: RevocationKeeper
 
-    func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws {
+    func createRoom(
+        named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32
+    ) async throws {
         // A room that is there keeps its settings: the second member of a call changes nothing.
         if await directory.roomExists(named: room) { return }
         try await directory.createRoom(
             named: room,
-            settings: RoomSettings(
+            wishes: RoomSettings.Wishes(
                 emptyTimeoutSeconds: emptyTimeoutSeconds, departureTimeoutSeconds: departureTimeoutSeconds,
-                maximumParticipants: 0))
+                maximumParticipants: maximumParticipants))
     }
 
     func removeParticipant(room: String, identity: String) async {
         _ = await directory.removeParticipant(identity: identity, room: room)
+        await revocations.note(FocusParticipant(room: room, identity: identity))
     }
 
     func setRights(_ rights: ParticipantRights, of participant: FocusParticipant) async {

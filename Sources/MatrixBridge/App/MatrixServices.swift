@@ -29,10 +29,11 @@ struct MatrixServices {
     private let appService: AppServiceRoutes
     private let proxied: ProxiedTokenRoutes?
 
+    /// - Parameter maximumParticipants: Of each room without a rule; 0 for no limit.
     /// - Throws: ``Termination`` when the database cannot be opened or a name is no Matrix name.
     init(
-        _ settings: MatrixConfiguration, keys: APIKeySet, dataDirectory: String, focus: FocusServer, log: Logger,
-        logLevels: LogLevels
+        _ settings: MatrixConfiguration, maximumParticipants: Int, keys: APIKeySet, dataDirectory: String,
+        focus: FocusServer, log: Logger, logLevels: LogLevels
     ) async throws {
         guard let server = ServerName(settings.serverName),
             let bot = UserID("@\(settings.botLocalpart):\(settings.serverName)")
@@ -51,6 +52,9 @@ struct MatrixServices {
         var http = HTTPClient.Configuration()
         http.verifiesCertificates = !settings.acceptsAnyTLSCertificate
         let transport = HTTPClient(configuration: http)
+        // Strangers name the servers that these requests go to; what they do must not reach our own homeserver's.
+        let federation = HTTPTransportLimit(
+            HTTPClient(configuration: http), requestsPerHost: 8, timeoutMilliseconds: 5_000)
         let client = MatrixClient(
             transport: transport, baseURL: settings.homeserverURL, asToken: settings.applicationServiceToken.exposed)
         let delegate = settings.delegatedRegistration.map { registration in
@@ -61,16 +65,20 @@ struct MatrixServices {
             log.notice(
                 "There is no second registration: rooms without the bot cannot be looked into, nor ghosts cleared")
         }
-        let control = FocusControl(directory: focus.directory)
+        let revocations = RevocationKeeper(database: database, clock: clock, logger: log)
+        let control = FocusControl(directory: focus.directory, revocations: revocations)
         let issued = IssuedIdentities()
         let privateServers = Set(settings.privateServers.compactMap { ServerName($0) })
         let discovery = ServerDiscovery(
-            transport: transport, resolver: SystemSRVResolver(), serversOnPrivateAddresses: privateServers,
+            transport: federation, resolver: SystemSRVResolver(), serversOnPrivateAddresses: privateServers,
             now: clock.monotonic)
 
-        let policy = AccessPolicy(settings, localServer: server)
+        var policy = AccessPolicy(settings, localServer: server)
+        policy.limits.participantsPerRoom = maximumParticipants
         let facts = RoomFactsBook()
-        enforcement = CallEnforcement(policy: policy, focus: control, issued: issued, facts: facts, logger: log)
+        let aliases = RoomAliasBook(rules: policy.rules, client: client, clock: clock)
+        enforcement = CallEnforcement(
+            policy: policy, focus: control, issued: issued, facts: facts, aliases: aliases, logger: log)
         let errands = WakeUps()
         let administrators = Set(settings.administrators.compactMap { UserID($0) })
         let desk = BotDesk(
@@ -98,9 +106,9 @@ struct MatrixServices {
                 discoveryReport.wakeUps.wake()
             })
         let delayedEvents = DelayedEvents(
-            transport: transport,
+            transport: transport, federation: federation,
             locator: ClientAPILocator(
-                transport: transport, serversOnPrivateAddresses: privateServers, now: clock.monotonic),
+                transport: federation, serversOnPrivateAddresses: privateServers, now: clock.monotonic),
             localServer: server, localBaseURL: settings.homeserverURL, delegate: delegate)
         let keeper = DelayedLeaveKeeper(
             database: database, focus: control, events: delayedEvents, clock: clock, logger: log)
@@ -121,11 +129,14 @@ struct MatrixServices {
             policy: policy, focusURL: settings.websocketURL,
             dependencies: .init(
                 verifier: OpenIDVerifier(
-                    transport: transport, discovery: discovery, localServer: server,
+                    // Anybody may ask for such a check: it takes half of the connections at most.
+                    transport: HTTPTransportLimit(transport, requestsPerHost: 32, timeoutMilliseconds: 10_000),
+                    federation: federation, discovery: discovery, localServer: server,
                     localBaseURL: settings.homeserverURL),
                 membership: membership, focus: control,
                 minter: JoinTokenMinter(key: key), issued: issued, attempts: attempts,
-                delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), clock: clock))
+                delegation: DelayedLeaveDelegation(keeper: keeper, events: delayedEvents), aliases: aliases,
+                clock: clock))
         let exchange = exchange
         proxied = settings.delegatedRegistration.flatMap { registration in
             delegate.map { delegate in
@@ -149,6 +160,9 @@ struct MatrixServices {
         do {
             try await coordinator.restore()
             try await keeper.restore()
+            try await revocations.restore { participant, seconds in
+                focus.directory.restoreRevocation(of: participant.identity, inRoom: participant.room, at: seconds)
+            }
         } catch {
             throw Self.databaseTermination(error, in: dataDirectory)
         }
@@ -261,6 +275,7 @@ extension AccessPolicy {
             }
         self.init(
             localServer: localServer, fullAccess: listed.isEmpty ? nil : fullAccess,
-            membershipRequirement: membership, remotePublishing: publishing, thresholds: settings.levels)
+            membershipRequirement: membership, remotePublishing: publishing, thresholds: settings.levels,
+            limits: settings.limits, rules: settings.rooms)
     }
 }

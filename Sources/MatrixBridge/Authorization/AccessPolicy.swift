@@ -52,17 +52,24 @@ package struct AccessPolicy: Equatable, Sendable {
     package var membershipRequirement: MembershipRequirement
     package var remotePublishing: RemotePublishing
     package var thresholds: GrantThresholds
+    package var limits: AccessLimits
+    /// What is different in some rooms.
+    package var rules: [RoomRule]
+    /// The rule that counts, in the policy of one room.
+    package var rule: RoomRule?
 
     package init(
         localServer: ServerName, fullAccess: FullAccess? = nil,
         membershipRequirement: MembershipRequirement = .auto, remotePublishing: RemotePublishing = .compatibility,
-        thresholds: GrantThresholds = GrantThresholds(),
+        thresholds: GrantThresholds = GrantThresholds(), limits: AccessLimits = AccessLimits(), rules: [RoomRule] = [],
     ) {
         self.localServer = localServer
         self.fullAccess = fullAccess ?? .servers([localServer])
         self.membershipRequirement = membershipRequirement
         self.remotePublishing = remotePublishing
         self.thresholds = thresholds
+        self.limits = limits
+        self.rules = rules
     }
 
     package func level(of server: ServerName) -> Level {

@@ -29,12 +29,14 @@ package actor TokenExchange {
         /// What users tried, for `why`.
         package var attempts: AttemptLog
         package var delegation: DelayedLeaveDelegation
+        /// What the names in room rules mean; nil without such rules.
+        package var aliases: RoomAliasBook?
         package var clock: ServiceClock
 
         package init(
             verifier: OpenIDVerifier, membership: any MembershipChecking, focus: any FocusControlling,
             minter: JoinTokenMinter, issued: IssuedIdentities, attempts: AttemptLog = AttemptLog(),
-            delegation: DelayedLeaveDelegation, clock: ServiceClock,
+            delegation: DelayedLeaveDelegation, aliases: RoomAliasBook? = nil, clock: ServiceClock,
         ) {
             self.verifier = verifier
             self.membership = membership
@@ -43,15 +45,10 @@ package actor TokenExchange {
             self.issued = issued
             self.attempts = attempts
             self.delegation = delegation
+            self.aliases = aliases
             self.clock = clock
         }
     }
-
-    /// Requests of all users of another server: at once, and per second from then on.
-    static let serverBurst = 300
-    static let serverPerSecond = 50.0
-    /// Requests of one user at once.
-    static let userBurst = 20
 
     /// How long an empty room waits for its first participant, and for another after the last.
     private static let emptyTimeoutSeconds: UInt32 = 300
@@ -63,16 +60,14 @@ package actor TokenExchange {
     private let policy: AccessPolicy
     private let focusURL: String
     private let dependencies: Dependencies
-    /// Before verification, by the server a token claims: bounds the requests we send to strangers.
-    private var serverRate = RequestRate(burst: serverBurst, perSecond: serverPerSecond, maximumNames: 4_096)
-    /// After verification, by user.
-    private var userRate = RequestRate(burst: userBurst, perSecond: 1, maximumNames: 16_384)
+    private var rates: TokenRequestRates
     private var isShuttingDown = false
     /// Refusals by reason.
     package nonisolated let refusals = Tally<TokenExchangeRefusal.Reason>()
 
     package init(policy: AccessPolicy, focusURL: String, dependencies: Dependencies) {
         self.policy = policy
+        rates = TokenRequestRates(policy.limits)
         self.focusURL = focusURL
         self.dependencies = dependencies
     }
@@ -101,7 +96,7 @@ package actor TokenExchange {
         do throws(TokenExchangeRefusal) {
             let request = try read()
             let user = try await verify(request)
-            _ = try await admit(user, to: request)
+            _ = try await admit(user, to: request, in: try await policy(for: request.room))
             try await takeOver(request, user)
         } catch {
             refusals.count(error.reason)
@@ -113,7 +108,7 @@ package actor TokenExchange {
     package func delegate(_ request: TokenRequest, by user: UserID) async throws(TokenExchangeRefusal) {
         do throws(TokenExchangeRefusal) {
             try receive(request, from: user)
-            _ = try await admit(user, to: request)
+            _ = try await admit(user, to: request, in: try await policy(for: request.room))
             try await takeOver(request, user)
         } catch {
             refusals.count(error.reason)
@@ -138,8 +133,8 @@ package actor TokenExchange {
         guard !isShuttingDown else { throw .shuttingDown }
         let server = user.serverName
         if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
-        if server != policy.localServer { try spend(&serverRate, server.rawValue) }
-        try spend(&userRate, user.rawValue)
+        if server != policy.localServer { try spend(.homeserver, server.rawValue) }
+        try spend(of: user, request)
     }
 
     private func takeOver(_ request: TokenRequest, _ user: UserID) async throws(TokenExchangeRefusal) {
@@ -155,11 +150,11 @@ package actor TokenExchange {
         let server = token.server
         if request.delegation != nil, policy.level(of: server) == .restricted { throw .delegationNotAllowed }
         if server != policy.localServer {
-            try spend(&serverRate, server.rawValue)
+            try spend(.homeserver, server.rawValue)
         }
         let user = try await dependencies.verifier.verify(token)
         if case .slot(_, _, _, .some(let claimed)) = request.form, claimed != user { throw .userDiffersFromClaim }
-        try spend(&userRate, user.rawValue)
+        try spend(of: user, request)
         return user
     }
 
@@ -182,27 +177,42 @@ package actor TokenExchange {
     }
 
     private func issue(_ request: TokenRequest, to user: UserID) async throws(TokenExchangeRefusal) -> Answer {
+        let policy = try await policy(for: request.room)
         var version = dependencies.membership.version(of: request.room)
-        var rights = try await admit(user, to: request)
+        var rights = try await admit(user, to: request, in: policy)
+        try spend(.room, request.room.rawValue)
         let participant = FocusParticipant(
             room: request.liveKitRoom, identity: request.liveKitIdentity(of: user))
+        let census = UseCensus(policy: policy, issued: dependencies.issued, focus: dependencies.focus)
+        let wanted = AccessLimits.Use(
+            participant: participant, user: user, device: request.device,
+            issuedAt: dependencies.clock.unixMilliseconds(), isPresent: false)
+        let presence = try await census.presence(for: wanted)
+        _ = try census.verdict(on: wanted, presence)
         try await takeOver(request, user)
         if policy.level(of: user.serverName) == .full {
             do {
                 try await dependencies.focus.createRoom(
                     named: participant.room, emptyTimeoutSeconds: Self.emptyTimeoutSeconds,
-                    departureTimeoutSeconds: Self.departureTimeoutSeconds)
+                    departureTimeoutSeconds: Self.departureTimeoutSeconds,
+                    maximumParticipants: UInt32(clamping: policy.limits.participantsPerRoom))
             } catch {
                 throw .roomCreationFailed
             }
         }
         guard !isShuttingDown else { throw .shuttingDown }
         let issued = dependencies.issued
+        // Again and without a pause before the record: others may have been served meanwhile.
+        let idle = try census.verdict(on: wanted, presence)
+        for use in idle { issued.remove(use.participant, of: use.user) }
+        var gone = idle.map(\.participant)
         if let oldest = issued.record(
-            participant, of: user, in: request.room, generation: request.generation, rights: rights)
+            participant, of: user, in: request.room, generation: request.generation, rights: rights,
+            device: request.device, at: wanted.issuedAt)
         {
-            await dependencies.focus.removeParticipant(room: oldest.room, identity: oldest.identity)
+            gone.append(oldest)
         }
+        for old in gone { await dependencies.focus.removeParticipant(room: old.room, identity: old.identity) }
         // What happens in the room from here on finds the participant. What happened since the check did not, so the
         // check is repeated until nothing did.
         var now = dependencies.clock.unixMilliseconds()
@@ -217,7 +227,7 @@ package actor TokenExchange {
             }
             version = current
             now = dependencies.clock.unixMilliseconds()
-            rights = try await admit(user, to: request)
+            rights = try await admit(user, to: request, in: policy)
             _ = issued.setRights(rights, of: participant, user: user, in: request.room)
         }
         throw .rateLimited(retryAfterMilliseconds: 1_000)
@@ -225,9 +235,10 @@ package actor TokenExchange {
 
     /// Who may come in, and what it may do there.
     private func admit(
-        _ user: UserID, to request: TokenRequest,
+        _ user: UserID, to request: TokenRequest, in policy: AccessPolicy,
     ) async throws(TokenExchangeRefusal) -> ParticipantRights {
         let generation = request.generation
+        try policy.admit(user)
         guard policy.membershipRequirement != .never else {
             return policy.rights(of: user, generation: generation, facts: nil)
         }
@@ -240,9 +251,17 @@ package actor TokenExchange {
         return policy.rights(of: user, generation: generation, facts: facts)
     }
 
-    private func spend(_ rate: inout RequestRate, _ name: String) throws(TokenExchangeRefusal) {
-        if let milliseconds = rate.spend(name, at: dependencies.clock.monotonic()) {
-            throw .rateLimited(retryAfterMilliseconds: milliseconds)
-        }
+    /// With the rule of the room.
+    private func policy(for room: RoomID) async throws(TokenExchangeRefusal) -> AccessPolicy {
+        policy.inRoom(room, aliases: try await dependencies.aliases?.names(of: room) ?? [])
+    }
+
+    private func spend(of user: UserID, _ request: TokenRequest) throws(TokenExchangeRefusal) {
+        try spend(.user, user.rawValue)
+        if let device = request.device { try spend(.device, "\(user) \(device)") }
+    }
+
+    private func spend(_ scope: AccessLimits.RateScope, _ name: String) throws(TokenExchangeRefusal) {
+        try rates.spend(scope, name, at: dependencies.clock.monotonic())
     }
 }

@@ -16,6 +16,13 @@ extension TokenExchangeRefusal {
             if let event { details["callbridge.event_type"] = .string(event) }
         case .roomReplaced(let replacement):
             if let replacement { details["callbridge.replacement_room"] = .string(replacement.rawValue) }
+        case .callsNotAllowed(let rule), .userNotAllowed(let rule):
+            details["callbridge.rule"] = .string(rule)
+        case .limitReached(let subject, let limit):
+            details["callbridge.subject"] = .string(subject.rawValue)
+            details["callbridge.limit"] = .integer(Int64(limit))
+        case .rateLimited(_, let scope):
+            details["callbridge.scope"] = .string(scope.rawValue)
         default: break
         }
         return details

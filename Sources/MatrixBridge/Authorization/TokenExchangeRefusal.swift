@@ -41,7 +41,13 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     case levelTooLow(has: PowerLevel, needs: PowerLevel?, event: String?)
     /// The room was closed by a tombstone.
     case roomReplaced(by: RoomID?)
-    case rateLimited(retryAfterMilliseconds: UInt64)
+    /// A rule of the configuration has no calls in the room.
+    case callsNotAllowed(rule: String)
+    /// A rule of the configuration names who may take part in calls of the room, and the user is not among them.
+    case userNotAllowed(rule: String)
+    /// So many at a time, and no more.
+    case limitReached(AccessLimits.Subject, limit: Int)
+    case rateLimited(retryAfterMilliseconds: UInt64, scope: AccessLimits.RateScope = .service)
     case roomCreationFailed
     case signingFailed
     case shuttingDown
@@ -50,7 +56,8 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
     package enum Reason: String, CaseIterable, Sendable {
         case notJSON, wrongType, missingField, malformedField, bodyTooLarge, delegationNotAllowed, clientAPIUnknown
         case delayedEventUnknown, delegationFailed, tokenNotValid, lookupFailed, homeserverDown, userOfOtherServer
-        case userDiffersFromClaim, notJoined, membershipUnknown, levelTooLow, roomReplaced, rateLimited
+        case userDiffersFromClaim, notJoined, membershipUnknown, levelTooLow, roomReplaced, callsNotAllowed
+        case userNotAllowed, limitReached, rateLimited
         case roomCreationFailed, signingFailed, shuttingDown
     }
 
@@ -74,6 +81,9 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         case .membershipUnknown: .membershipUnknown
         case .levelTooLow: .levelTooLow
         case .roomReplaced: .roomReplaced
+        case .callsNotAllowed: .callsNotAllowed
+        case .userNotAllowed: .userNotAllowed
+        case .limitReached: .limitReached
         case .rateLimited: .rateLimited
         case .roomCreationFailed: .roomCreationFailed
         case .signingFailed: .signingFailed
@@ -144,9 +154,23 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
                 status: 403, code: .forbidden,
                 message: "the room was closed; "
                     + (replacement.map { "join \($0), which takes its place" } ?? "call in another room"))
-        case .rateLimited(let milliseconds):
+        case .callsNotAllowed(let rule):
             MatrixError(
-                status: 429, code: .limitExceeded, message: "too many token requests",
+                status: 403, code: .forbidden,
+                message: "this focus has no calls in the room (matrix.rooms, \(rule)); call in another room, or ask "
+                    + "the administrators of this focus")
+        case .userNotAllowed(let rule):
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: "only certain users may take part in calls of the room (matrix.rooms, \(rule)), and the user "
+                    + "is none of them; ask the administrators of this focus")
+        case .limitReached(let subject, let limit):
+            MatrixError(
+                status: 403, code: .forbidden,
+                message: "this focus allows \(subject.sentence(limit)); \(subject.nextStep)")
+        case .rateLimited(let milliseconds, let scope):
+            MatrixError(
+                status: 429, code: .limitExceeded, message: Self.rateSentence(scope, milliseconds),
                 retryAfterMilliseconds: milliseconds)
         case .roomCreationFailed:
             MatrixError(status: 500, code: .unknown, message: "the call's room could not be created")
@@ -157,9 +181,21 @@ package enum TokenExchangeRefusal: Error, Equatable, Sendable {
         }
     }
 
+    private static func rateSentence(_ scope: AccessLimits.RateScope, _ milliseconds: UInt64) -> String {
+        let whose =
+            switch scope {
+            case .user: " of this user"
+            case .device: " of this device"
+            case .room: " for this room"
+            case .homeserver: " of users of this homeserver"
+            case .service: ""
+            }
+        return "too many token requests\(whose); try again in \((milliseconds + 999) / 1_000) s"
+    }
+
     /// What is needed, and who can give it.
     private static func levelSentence(has: PowerLevel, needs: PowerLevel?, event: String?) -> String {
-        guard let needs else { return "this focus lets nobody take part in calls (matrix.levels.join: never)" }
+        guard let needs else { return "this focus lets nobody take part in calls (levels.join: never)" }
         let next =
             event.map { "ask a moderator to raise your level, or to lower the one that \($0) needs in this room" }
             ?? "ask a moderator of the room to raise your level"

@@ -27,6 +27,14 @@ package struct TokenRequest: Equatable, Sendable {
         }
     }
 
+    /// The device as the client claims it; nil where it does not say.
+    package var device: DeviceID? {
+        switch form {
+        case .compatibility(let device), .slot(_, _, let device, _): device
+        case .member: nil
+        }
+    }
+
     /// The OpenID token as the user's homeserver made it (Client-Server API, "OpenID").
     package struct OpenIDToken: Equatable, Sendable {
         package var accessToken: String

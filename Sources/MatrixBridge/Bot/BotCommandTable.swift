@@ -11,9 +11,32 @@ package struct BotCommandTable: Sendable {
     package enum Reading: Sendable {
         /// Not meant for the bot.
         case nothing
-        case command(BotCommand, arguments: [String], room: RoomID?)
+        case command(BotCommand, arguments: [String], room: RoomName?)
         /// Meant for the bot and not understood.
         case problem(BotReply)
+    }
+
+    /// How a command names a room.
+    package enum RoomName: Equatable, Sendable, CustomStringConvertible {
+        case id(RoomID)
+        case alias(RoomAlias)
+
+        package init?(_ text: String) {
+            if let room = RoomID(text) {
+                self = .id(room)
+            } else if let alias = RoomAlias(text) {
+                self = .alias(alias)
+            } else {
+                return nil
+            }
+        }
+
+        package var description: String {
+            switch self {
+            case .id(let room): room.rawValue
+            case .alias(let alias): alias.rawValue
+            }
+        }
     }
 
     /// Before a command in rooms where others talk, too.
@@ -60,8 +83,11 @@ package struct BotCommandTable: Sendable {
         guard let position = command.roomArgument, arguments.indices.contains(position) else {
             return .command(command, arguments: arguments, room: nil)
         }
-        guard let room = RoomID(arguments[position]) else {
-            return .problem(.text("`\(arguments[position].prefix(60))` is no room id; such begin with an \"!\"."))
+        guard let room = RoomName(arguments[position]) else {
+            return .problem(
+                .text(
+                    "`\(arguments[position].prefix(60))` is no room; write its id, which begins with an \"!\", or an "
+                        + "alias such as #name:example.org."))
         }
         arguments.remove(at: position)
         return .command(command, arguments: arguments, room: room)

@@ -125,7 +125,31 @@ package actor BotDesk {
             events.count(.unreadable)
             await say(reply, in: message.roomID, answering: message.eventID)
         case .command(let command, let arguments, let named):
-            await perform(command, arguments, about: named ?? message.roomID, for: message)
+            switch await room(named) {
+            case .success(let room): await perform(command, arguments, about: room ?? message.roomID, for: message)
+            case .failure(let problem):
+                events.count(.unreadable)
+                await say(problem.reply, in: message.roomID, answering: message.eventID)
+            }
+        }
+    }
+
+    private struct NoSuchRoom: Error {
+        var reply: BotReply
+    }
+
+    /// The room that a command names; nil when it names none.
+    private func room(_ name: BotCommandTable.RoomName?) async -> Result<RoomID?, NoSuchRoom> {
+        switch name {
+        case nil: return .success(nil)
+        case .id(let room): return .success(room)
+        case .alias(let alias):
+            do throws(MatrixClientError) {
+                if let room = try await client.room(of: alias) { return .success(room) }
+                return .failure(NoSuchRoom(reply: .text("There is no room with the alias \(alias).")))
+            } catch {
+                return .failure(NoSuchRoom(reply: .text("The homeserver could not look \(alias) up: \(error)")))
+            }
         }
     }
 

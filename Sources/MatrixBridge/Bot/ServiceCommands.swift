@@ -77,6 +77,17 @@ struct ServiceCommands: Sendable {
                 "users of \(servers.sorted().map(\.rawValue).joined(separator: ", ")) make calls; others join them"
             }
         let thresholds = policy.thresholds
+        let limits = policy.limits
+        let amounts = [
+            (AccessLimits.Subject.callsOfDevice, limits.callsPerDevice), (.callsOfUser, limits.callsPerUser),
+            (.participantsOfUser, limits.participantsPerUser), (.callsOfHomeserver, limits.callsPerHomeserver),
+            (.participantsOfHomeserver, limits.participantsPerHomeserver),
+            (.participantsOfRoom, limits.participantsPerRoom),
+        ].map { $1 > 0 ? $0.sentence($1) : "no limit of \($0.rawValue)" }
+        let rates = [
+            ("user", limits.tokensPerUser), ("device", limits.tokensPerDevice), ("room", limits.tokensPerRoom),
+            ("other homeserver", limits.tokensPerHomeserver),
+        ].map { "\($0): \($1 > 0 ? "\($1) a minute" : "no limit")" }
         return .list(
             "Limits",
             [
@@ -85,11 +96,22 @@ struct ServiceCommands: Sendable {
                 "power levels: join \(thresholds.join), publish \(thresholds.publish), subscribe "
                     + "\(thresholds.subscribe), data \(thresholds.data), admin \(thresholds.administer) (call: the "
                     + "level that the room asks for announcing oneself in a call)",
-                "tokens: \(TokenExchange.userBurst) at once and one a second for each user, "
-                    + "\(TokenExchange.serverBurst) at once and \(Int(TokenExchange.serverPerSecond)) a second for "
-                    + "each other homeserver, good for \(JoinTokenMinter.lifetimeSeconds / 60) minutes",
+                "token requests of each " + rates.joined(separator: ", ") + "; tokens are good for "
+                    + "\(JoinTokenMinter.lifetimeSeconds / 60) minutes",
                 "identities of one user in one room: \(IssuedIdentities.maximumIdentities)",
-            ])
+            ] + amounts + policy.rules.map(Self.sentence))
+    }
+
+    private static func sentence(_ rule: RoomRule) -> String {
+        guard rule.allowsCalls else { return "room \(rule.place): no calls" }
+        var parts: [String] = []
+        if let users = rule.users { parts.append("only " + users.map(\.text).joined(separator: ", ")) }
+        let levels = rule.thresholds
+        parts.append(
+            "join \(levels.join), publish \(levels.publish), subscribe \(levels.subscribe), data \(levels.data), admin "
+                + "\(levels.administer)")
+        if let maximum = rule.maximumParticipants { parts.append("\(maximum) devices at most") }
+        return "room \(rule.place): " + parts.joined(separator: "; ")
     }
 
     private func log(_ call: BotCommandCall) -> BotReply {

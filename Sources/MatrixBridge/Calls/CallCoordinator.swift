@@ -105,7 +105,7 @@ package actor CallCoordinator: TransactionConsumer {
         var touched: Set<RoomID> = []
         try database.transactionInPlace { connection in
             for event in events {
-                let decoded = CallEvent.decode(event)
+                let decoded = admitted(CallEvent.decode(event), of: event, effects)
                 if decoded == .other { continue }
                 if case .message(let message) = decoded, desk?.wants(message) != true { continue }
                 let isNew = try TransactionTable.apply(
@@ -127,6 +127,15 @@ package actor CallCoordinator: TransactionConsumer {
             readings[room] = true
         }
         await committed(effects)
+    }
+
+    /// A second line behind the homeserver's own rules: who is not in a room is in no call of it. Rooms that we do not
+    /// see have no list of members to say so.
+    private nonisolated func admitted(_ decoded: CallEvent, of event: RoomEvent, _ effects: Effects) -> CallEvent {
+        guard case .membership(.joined) = decoded, facts.version(of: event.roomID) != 0 else { return decoded }
+        let isJoined =
+            effects.attendance[event.roomID]?[event.sender] ?? facts.isJoined(event.sender, to: event.roomID)
+        return isJoined ? decoded : .refused(.senderNotJoined)
     }
 
     // MARK: The state of a room
@@ -179,6 +188,8 @@ package actor CallCoordinator: TransactionConsumer {
         /// Texts that may be commands.
         var messages: [RoomMessage] = []
         var leavers: [RoomMember] = []
+        /// Who came and went in the same run of events.
+        var attendance: [RoomID: [UserID: Bool]] = [:]
         var removed: Set<FocusParticipant> = []
         /// Rooms whose power levels changed.
         var levelChanges: Set<RoomID> = []
@@ -200,6 +211,9 @@ package actor CallCoordinator: TransactionConsumer {
                 for call in roster.members(in: member.roomID) where call.membership.sender == member.user {
                     removed.insert(FocusParticipant(call.membership))
                 }
+            }
+            if case .roomMember(let member) = decoded {
+                attendance[member.roomID, default: [:]][member.user] = member.membership == .join
             }
             switch decoded {
             case .creation, .powerLevels: levelChanges.insert(event.roomID)

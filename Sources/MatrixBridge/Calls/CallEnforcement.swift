@@ -31,17 +31,19 @@ package struct CallEnforcement: Sendable {
     private let focus: any FocusControlling
     private let issued: IssuedIdentities
     private let facts: RoomFactsBook
+    private let aliases: RoomAliasBook?
     private let logger: Logger
     package let measures = Tally<Measure>()
 
     package init(
         policy: AccessPolicy, focus: any FocusControlling, issued: IssuedIdentities, facts: RoomFactsBook,
-        logger: Logger,
+        aliases: RoomAliasBook? = nil, logger: Logger,
     ) {
         self.policy = policy
         self.focus = focus
         self.issued = issued
         self.facts = facts
+        self.aliases = aliases
         self.logger = logger
     }
 
@@ -81,6 +83,7 @@ package struct CallEnforcement: Sendable {
 
     /// Gives the participants of one user in one room the rights that follow from what is known of the room.
     package func adjustRights(of holder: IssuedIdentities.Holder, by known: RoomFacts) async {
+        let policy = policy.inRoom(holder.room, aliases: aliases?.known(of: holder.room) ?? [])
         for issue in holder.issues {
             let rights = policy.rights(of: holder.user, generation: issue.generation, facts: known)
             guard issued.setRights(rights, of: issue.participant, user: holder.user, in: holder.room) else { continue }

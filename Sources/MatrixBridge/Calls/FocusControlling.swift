@@ -8,7 +8,11 @@ package import FocusSFU
 /// What the Matrix side asks of the SFU.
 package protocol FocusControlling: Sendable {
     /// Makes the room exist; fine when it does already.
-    func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws
+    ///
+    /// - Parameter maximumParticipants: 0 for no limit but that of the focus.
+    func createRoom(
+        named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32,
+    ) async throws
     /// Takes a participant out of a room, and makes its tokens void; fine when it is not there.
     func removeParticipant(room: String, identity: String) async
     /// Gives a participant other rights, now and when it comes back with a token from before.

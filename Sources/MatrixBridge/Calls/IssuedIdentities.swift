@@ -30,6 +30,10 @@ package final class IssuedIdentities: Sendable {
         package var generation: RTCMembership.Generation
         /// As the last token or the last change says; nil until the first.
         package var rights: ParticipantRights?
+        /// Nil when the client does not say.
+        package var device: DeviceID?
+        /// When the last token was.
+        package var issuedAt: UnixMilliseconds
     }
 
     /// A user in a room, with everything issued to it there.
@@ -53,6 +57,8 @@ package final class IssuedIdentities: Sendable {
 
     private struct Table {
         var entries: [Key: Entry] = [:]
+        /// Where a user has entries.
+        var rooms: [UserID: Set<RoomID>] = [:]
         var issueCount: UInt64 = 0
     }
 
@@ -70,14 +76,18 @@ package final class IssuedIdentities: Sendable {
     package func record(
         _ participant: FocusParticipant, of user: UserID, in room: RoomID,
         generation: RTCMembership.Generation = .sessionState, rights: ParticipantRights? = nil,
+        device: DeviceID? = nil, at now: UnixMilliseconds = 0,
     ) -> FocusParticipant? {
         let key = Key(room: room, user: user)
         return table.withLockedValue { table in
             table.issueCount += 1
             table.entries[key, default: Entry()].lastIssue = table.issueCount
+            table.rooms[user, default: []].insert(room)
             var issues = table.entries[key]?.issues ?? []
             issues.removeAll { $0.participant == participant }
-            issues.append(Issue(participant: participant, generation: generation, rights: rights))
+            issues.append(
+                Issue(
+                    participant: participant, generation: generation, rights: rights, device: device, issuedAt: now))
             let oldest = issues.count > Self.maximumIdentities ? issues.removeFirst() : nil
             table.entries[key]?.issues = issues
             if table.entries.count > Self.maximumEntries { Self.forgetOldest(in: &table) }
@@ -107,8 +117,44 @@ package final class IssuedIdentities: Sendable {
     package func remove(user: UserID, from room: RoomID) -> Set<FocusParticipant> {
         let key = Key(room: room, user: user)
         return table.withLockedValue { table in
-            Set((table.entries.removeValue(forKey: key)?.issues ?? []).map(\.participant))
+            Set((Self.remove(key, from: &table)?.issues ?? []).map(\.participant))
         }
+    }
+
+    /// Forgets one participant of a user.
+    package func remove(_ participant: FocusParticipant, of user: UserID) {
+        table.withLockedValue { table in
+            for room in table.rooms[user] ?? [] {
+                let key = Key(room: room, user: user)
+                table.entries[key]?.issues.removeAll { $0.participant == participant }
+                if table.entries[key]?.issues.isEmpty == true { _ = Self.remove(key, from: &table) }
+            }
+        }
+    }
+
+    /// Everything issued to a user, in all rooms.
+    package func holders(of user: UserID) -> [Holder] {
+        table.withLockedValue { table in
+            (table.rooms[user] ?? []).compactMap { room in
+                table.entries[Key(room: room, user: user)].map { Holder(room: room, user: user, issues: $0.issues) }
+            }
+        }
+    }
+
+    /// Everything issued to the users of a server, in all rooms.
+    ///
+    /// - Complexity: linear in the users remembered.
+    package func holders(ofServer server: ServerName) -> [Holder] {
+        table.withLockedValue { table in
+            table.entries.filter { $0.key.user.serverName == server }
+                .map { Holder(room: $0.key.room, user: $0.key.user, issues: $0.value.issues) }
+        }
+    }
+
+    private static func remove(_ key: Key, from table: inout Table) -> Entry? {
+        table.rooms[key.user]?.remove(key.room)
+        if table.rooms[key.user]?.isEmpty == true { table.rooms[key.user] = nil }
+        return table.entries.removeValue(forKey: key)
     }
 
     /// Everybody who holds a token, of one room or of all.
@@ -123,7 +169,7 @@ package final class IssuedIdentities: Sendable {
     private static func forgetOldest(in table: inout Table) {
         let oldest = table.entries.sorted { $0.value.lastIssue < $1.value.lastIssue }.prefix(maximumEntries / 16)
         for (key, _) in oldest {
-            table.entries[key] = nil
+            _ = remove(key, from: &table)
         }
     }
 }

@@ -36,6 +36,21 @@ extension MatrixClient {
         return event
     }
 
+    /// `GET /directory/room/{roomAlias}`: the room that a name means now.
+    ///
+    /// - Returns: nil when there is none of the name.
+    package func room(of alias: RoomAlias) async throws(MatrixClientError) -> RoomID? {
+        do throws(MatrixClientError) {
+            let answer = try await call(.get, ["client", "v3", "directory", "room", alias.rawValue])
+            guard let room = answer["room_id"]?.string.flatMap(RoomID.init) else {
+                throw .unexpectedAnswer(request: "directory/room")
+            }
+            return room
+        } catch .refused(let error) where error.status == 404 {
+            return nil
+        }
+    }
+
     /// `GET /devices` of a user that we may act for.
     package func devices(of user: UserID) async throws(MatrixClientError) -> Set<DeviceID> {
         let answer = try await call(.get, ["client", "v3", "devices"], as: .init(userID: user))

@@ -13,6 +13,11 @@ enum LevelConfiguration {
 
     static let keys = [joinKey, publishKey, subscribeKey, dataKey, administerKey]
 
+    /// By the names of the keys.
+    static var fields: [String: WritableKeyPath<GrantThresholds, GrantThresholds.Threshold>] {
+        ["join": \.join, "publish": \.publish, "subscribe": \.subscribe, "data": \.data, "admin": \.administer]
+    }
+
     private static func key(_ name: String, default text: String, _ comment: String) -> ConfigurationKey {
         ConfigurationKey(
             "matrix.levels.\(name)", .text, default: text,
@@ -21,12 +26,8 @@ enum LevelConfiguration {
 
     static func thresholds(_ values: inout ConfigurationReader) -> GrantThresholds {
         var thresholds = GrantThresholds()
-        let fields: [(ConfigurationKey, WritableKeyPath<GrantThresholds, GrantThresholds.Threshold>)] = [
-            (joinKey, \.join), (publishKey, \.publish), (subscribeKey, \.subscribe), (dataKey, \.data),
-            (administerKey, \.administer),
-        ]
-        for (key, field) in fields {
-            guard let text = values.text(key) else { continue }
+        for key in keys {
+            guard let text = values.text(key), let field = fields[key.name] else { continue }
             if let threshold = GrantThresholds.Threshold(text) {
                 thresholds[keyPath: field] = threshold
             } else {

@@ -49,6 +49,10 @@ package struct MatrixConfiguration: Equatable, Sendable {
     package var remotePublishing: RemotePublishing
     /// Which power level gives which right in a call.
     package var levels: GrantThresholds
+    /// What is different in some rooms.
+    package var rooms: [RoomRule]
+    /// How much anybody may have at a time and ask for.
+    package var limits: AccessLimits
     /// Homeservers that may be looked up at private addresses.
     package var privateServers: [String]
     /// Whether a homeserver may show any TLS certificate.
@@ -104,7 +108,7 @@ package struct MatrixConfiguration: Equatable, Sendable {
         homeserverURLKey, serverNameKey, registrationKey, delegatedKey, asTokenKey, hsTokenKey,
         applicationServiceURLKey, botKey, administratorsKey, serviceURLKey, websocketURLKey, pathPrefixKey,
         fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
-    ] + LevelConfiguration.keys
+    ] + LevelConfiguration.keys + [RoomRuleConfiguration.key] + AccessLimitConfiguration.keys
 
     /// Nil when no key of the section is set, or with `--dev`: then there is a focus and no bridge.
     init?(reading values: inout ConfigurationReader) {
@@ -120,7 +124,10 @@ package struct MatrixConfiguration: Equatable, Sendable {
         let fullAccess = values.texts(Self.fullAccessKey)
         self.membershipPolicy = MembershipPolicy(rawValue: values.choice(Self.membershipKey)) ?? .auto
         self.remotePublishing = RemotePublishing(rawValue: values.choice(Self.remotePublishingKey)) ?? .legacy
-        self.levels = LevelConfiguration.thresholds(&values)
+        let levels = LevelConfiguration.thresholds(&values)
+        self.levels = levels
+        self.rooms = RoomRuleConfiguration.rules(&values, thresholds: levels)
+        self.limits = AccessLimitConfiguration.limits(&values)
         self.privateServers = values.texts(Self.privateServersKey)
         self.acceptsAnyTLSCertificate = values.boolean(Self.anyCertificateKey)
         guard let set = Self.keys.first(where: { values.isSet($0) }) else {

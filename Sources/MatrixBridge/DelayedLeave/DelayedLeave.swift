@@ -63,11 +63,13 @@ package struct DelayedLeave: Sendable {
     private enum State: Equatable {
         case waiting
         case connected
-        case leaving(failures: Int)
+        case leaving(since: MonotonicTime, failures: Int)
         case over(Outcome)
     }
 
     private static let longestWait: UInt64 = 3_600_000
+    /// A send that fails is repeated for so long at least.
+    private static let leastRepetition: UInt64 = 1_000
     private static let retry = RetryPolicy(firstDelayMilliseconds: 1_000, factor: 1.5, maximumDelayMilliseconds: 60_000)
 
     package let order: Order
@@ -140,7 +142,8 @@ package struct DelayedLeave: Sendable {
             keepsWaiting = false
             nextRequestAt = now.advanced(byMilliseconds: order.delay / 5 * 4)
         case (_, .restart, .gone), (_, _, .refused): state = .over(.lost)
-        case (.leaving(let failures), _, .failed(let wait)): failed(failures, wait, at: now, random: random)
+        case (.leaving(let since, let failures), _, .failed(let wait)):
+            failed(failures, since: since, wait, at: now, random: random)
         case (_, _, .failed(let wait)):
             guard now.milliseconds(since: restartedAt) < order.delay else { return state = .over(.lost) }
             nextRequestAt = now.advanced(byMilliseconds: wait ?? 1_000)
@@ -149,15 +152,18 @@ package struct DelayedLeave: Sendable {
     }
 
     private mutating func leave(at now: MonotonicTime) {
-        state = .leaving(failures: 0)
+        state = .leaving(since: now, failures: 0)
         nextRequestAt = now
     }
 
-    /// Once the homeserver's own clock has run out there is nothing left to send.
-    private mutating func failed(_ failures: Int, _ wait: UInt64?, at now: MonotonicTime, random: Double) {
-        let limit = max(1_000, min(Self.longestWait, order.delay))
-        guard now.milliseconds(since: restartedAt) < limit else { return state = .over(.lost) }
-        state = .leaving(failures: failures + 1)
+    /// Once the homeserver's own clock has run out there is nothing left to send; but clocks differ, and one failure is
+    /// none.
+    private mutating func failed(
+        _ failures: Int, since: MonotonicTime, _ wait: UInt64?, at now: MonotonicTime, random: Double,
+    ) {
+        let isOver = now.milliseconds(since: restartedAt) >= min(Self.longestWait, order.delay)
+        guard !isOver || now.milliseconds(since: since) < Self.leastRepetition else { return state = .over(.lost) }
+        state = .leaving(since: since, failures: failures + 1)
         nextRequestAt = now.advanced(
             byMilliseconds: Self.retry.delayMilliseconds(failures: failures + 1, requested: wait, random: random))
     }

@@ -33,6 +33,17 @@ struct MatrixIdentifierTests {
         #expect((UserID(text) != nil) == isValid)
     }
 
+    @Test(
+        "room aliases",
+        arguments: [
+            ("#hall:example.com", true), ("#:example.com", true), ("#a b#c:h:80", true), ("#\u{e9}:[::1]", true),
+            ("hall:example.com", false), ("#hall", false), ("#hall:", false), ("#ha\nll:h", false), ("", false),
+            ("#", false), ("!hall:example.com", false),
+        ])
+    func roomAliases(_ text: String, _ isValid: Bool) {
+        #expect((RoomAlias(text) != nil) == isValid)
+    }
+
     @Test("a user id knows its parts")
     func userParts() throws {
         let user = try EventSamples.user("@alice:[::1]:8448")

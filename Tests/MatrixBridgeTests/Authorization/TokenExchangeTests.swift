@@ -26,6 +26,7 @@ struct TokenExchangeTests {
         membership: AccessPolicy.MembershipRequirement = .auto,
         remotePublishing: AccessPolicy.RemotePublishing = .compatibility,
         fullAccess: AccessPolicy.FullAccess? = nil, secondRegistration: Bool = false,
+        limits: AccessLimits = AccessLimits(), rules: [RoomRule] = [],
     ) -> TokenExchange {
         guard let keeper = try? DelayedLeaveKeeper.ofTests(focus, delayedEvents, clock) else {
             preconditionFailure("a database in memory opens")
@@ -40,12 +41,12 @@ struct TokenExchangeTests {
         return TokenExchange(
             policy: AccessPolicy(
                 localServer: FakeHomeserver.local, fullAccess: fullAccess, membershipRequirement: membership,
-                remotePublishing: remotePublishing),
+                remotePublishing: remotePublishing, limits: limits, rules: rules),
             focusURL: "wss://rtc.example.com/livekit/sfu",
             dependencies: .init(
                 verifier: OpenIDVerifier(
-                    transport: homeserver, discovery: discovery, localServer: FakeHomeserver.local,
-                    localBaseURL: FakeHomeserver.localBaseURL + "/"),
+                    transport: homeserver, federation: homeserver, discovery: discovery,
+                    localServer: FakeHomeserver.local, localBaseURL: FakeHomeserver.localBaseURL + "/"),
                 membership: MembershipCheck(
                     client: client, bot: FakeHomeserver.bot, delegate: secondRegistration ? delegate : nil),
                 focus: focus,
@@ -54,7 +55,9 @@ struct TokenExchangeTests {
                 clock: clock.clock))
     }
 
-    static func compatibility(server: ServerName = FakeHomeserver.local, delegation: Bool = false) -> TokenRequest {
+    static func compatibility(
+        server: ServerName = FakeHomeserver.local, delegation: Bool = false, room: RoomID = room,
+    ) -> TokenRequest {
         TokenRequest(
             room: room, form: .compatibility(device: device),
             openIDToken: .init(accessToken: "tok", server: server),
@@ -282,7 +285,7 @@ struct TokenExchangeTests {
         await homeserver.set("tok", belongsTo: Self.alice.rawValue)
         let exchange = exchange()
         for _ in 0..<20 { _ = try await exchange.answer { Self.compatibility() } }
-        await #expect(throws: TokenExchangeRefusal.rateLimited(retryAfterMilliseconds: 1_000)) {
+        await #expect(throws: TokenExchangeRefusal.rateLimited(retryAfterMilliseconds: 1_000, scope: .user)) {
             try await exchange.answer { Self.compatibility() }
         }
         #expect(TokenExchangeRefusal.rateLimited(retryAfterMilliseconds: 5).matrixError.status == 429)
@@ -291,6 +294,82 @@ struct TokenExchangeTests {
         await homeserver.set("tok", belongsTo: Self.alice.rawValue)
         clock.advance(milliseconds: 1_000)
         _ = try await exchange.answer { Self.compatibility() }
+    }
+
+    @Test(
+        "devices, rooms and other homeservers have rates of their own",
+        arguments: [AccessLimits.RateScope.device, .room, .homeserver])
+    func scopedRates(scope: AccessLimits.RateScope) async throws {
+        await homeserver.set("tok", belongsTo: Self.alice.rawValue)
+        await homeserver.set("tok", on: "https://remote.test:8448", belongsTo: "@bob:remote.test")
+        var limits = AccessLimits.unlimited
+        switch scope {
+        case .device: limits.tokensPerDevice = 6
+        case .room: limits.tokensPerRoom = 6
+        default: limits.tokensPerHomeserver = 20
+        }
+        let exchange = exchange(limits: limits)
+        let request = Self.compatibility(server: scope == .homeserver ? Self.remote : FakeHomeserver.local)
+        for _ in 0..<2 { _ = try await exchange.answer { request } }
+        let wait: UInt64 = scope == .homeserver ? 3_000 : 10_000
+        await #expect(throws: TokenExchangeRefusal.rateLimited(retryAfterMilliseconds: wait, scope: scope)) {
+            try await exchange.answer { request }
+        }
+        clock.advance(milliseconds: wait)
+        _ = try await exchange.answer { request }
+    }
+
+    @Test("a device in too many calls is refused while it is there, and else its older tokens become void")
+    func callsAtATime() async throws {
+        await homeserver.set("tok", belongsTo: Self.alice.rawValue)
+        var limits = AccessLimits.unlimited
+        limits.callsPerDevice = 1
+        let exchange = exchange(limits: limits)
+        let second = Self.compatibility(room: Identifier.room("!second:example.com"))
+        _ = try await exchange.answer { Self.compatibility() }
+        let refusal = TokenExchangeRefusal.limitReached(.callsOfDevice, limit: 1)
+        await #expect(throws: refusal) { try await exchange.answer { second } }
+        let first = FocusParticipant(
+            room: Self.compatibility().liveKitRoom, identity: Self.compatibility().liveKitIdentity(of: Self.alice))
+        await focus.enter(first)
+        clock.advance(milliseconds: 30_001)
+        await #expect(throws: refusal) { try await exchange.answer { second } }
+        #expect(await focus.created == [first.room], "whoever is refused makes no room")
+        await focus.exit(first)
+        _ = try await exchange.answer { second }
+        #expect(await focus.removed == [first])
+        #expect(issued.holders(of: Self.alice).map(\.room) == [second.room])
+    }
+
+    @Test("a room that is full lets nobody in but those who are there")
+    func fullRoom() async throws {
+        await homeserver.set("tok", belongsTo: Self.alice.rawValue)
+        var rule = RoomRule(.room(Self.room))
+        rule.maximumParticipants = 1
+        let exchange = exchange(rules: [rule])
+        let request = Self.compatibility()
+        _ = try await exchange.answer { request }
+        #expect(await focus.maximumParticipants == 1)
+        await focus.enter(FocusParticipant(room: request.liveKitRoom, identity: "somebody"))
+        await #expect(throws: TokenExchangeRefusal.limitReached(.participantsOfRoom, limit: 1)) {
+            try await exchange.answer { request }
+        }
+        await focus.enter(
+            FocusParticipant(room: request.liveKitRoom, identity: request.liveKitIdentity(of: Self.alice)))
+        _ = try await exchange.answer { request }
+    }
+
+    @Test("a rule for the room counts where nothing is known of it, and where nobody need be a member")
+    func roomRule() async throws {
+        await homeserver.set("tok", belongsTo: Self.alice.rawValue)
+        var rule = RoomRule(.pattern(NamePattern("!*:example.com")))
+        rule.allowsCalls = false
+        for membership in [AccessPolicy.MembershipRequirement.auto, .never] {
+            await #expect(throws: TokenExchangeRefusal.callsNotAllowed(rule: "!*:example.com")) {
+                try await exchange(membership: membership, rules: [rule]).answer { Self.compatibility() }
+            }
+        }
+        _ = try await exchange(rules: [rule]).answer { Self.compatibility(room: Identifier.room("!new")) }
     }
 
     @Test("neither answer nor refusal holds the OpenID token, and it is escaped in the URL")

@@ -29,7 +29,7 @@ struct BotCommandTableTests {
         switch reading {
         case .nothing: "-"
         case .command(let command, let arguments, let room):
-            ([command.name] + arguments + (room.map { ["in " + $0.rawValue] } ?? [])).joined(separator: " ")
+            ([command.name] + arguments + (room.map { ["in " + $0.description] } ?? [])).joined(separator: " ")
         case .problem(let reply): "? " + reply.plain
         }
     }
@@ -42,7 +42,8 @@ struct BotCommandTableTests {
             ("!call", false, "help"), ("!callx status", false, "-"), ("", true, "help"),
             ("turn status", true, "turn status"), ("turn rotate now", true, "turn rotate now"),
             ("call !r", true, "call in !r"), ("call", true, "call"),
-            ("mute @a:x !r", true, "mute @a:x in !r"), ("mute @a:x", true, "mute @a:x"),
+            ("call #r:x", true, "call in #r:x"), ("mute @a:x !r", true, "mute @a:x in !r"),
+            ("mute @a:x #r:x:80", true, "mute @a:x in #r:x:80"), ("mute @a:x", true, "mute @a:x"),
         ] as [(String, Bool, String)])
     func reading(text: String, isPrivate: Bool, expected: String) {
         #expect(Self.words(Self.table.read(text, isPrivate: isPrivate)) == expected)
@@ -50,7 +51,8 @@ struct BotCommandTableTests {
 
     @Test("what is not understood is explained", arguments: [
         ("statsu", "did you mean `status`"), ("zzzzzz", "`help` lists all"), ("mute", "mute <user> [room]"),
-        ("call here", "is no room id"), ("turn", "There is no command"),
+        ("call here", "is no room;"), ("call #r", "is no room;"), ("call @a:x", "is no room;"),
+        ("turn", "There is no command"),
     ])
     func problems(text: String, hint: String) {
         let words = Self.words(Self.table.read(text, isPrivate: true))

@@ -88,6 +88,31 @@ struct BotDeskTests {
         #expect(await sent.last?["body"] == .string("secret"))
     }
 
+    @Test("a room may be named by its alias, and the permission is that of the room it means")
+    func alias() async throws {
+        let meant = Identifier.room("!meant:example.com")
+        var known = RoomFacts()
+        known.authority.powerLevels = RoomPowerLevels(["users": .object([Self.alice.rawValue: .integer(50)])])
+        facts.set(known, of: meant)
+        know([Self.alice, Self.bot])
+        let desk = await desk(commands: [
+            BotCommand("end", summary: "", permission: .level(.kick), roomArgument: 0) { .text("in \($0.room)") }
+        ])
+        let found = HTTPClientResponse.json(.object(["room_id": .string(meant.rawValue)]))
+        await homeserver.answer("/directory/room/%23hall%3Aexample.com", with: .success(found))
+        await desk.answer(try #require(try message("end #hall:example.com")))
+        #expect(await sent.last?["body"] == .string("in \(meant)"))
+        await desk.answer(try #require(try message("end !room:example.com")))
+        #expect(await sent.last?["body"]?.string?.contains("needs power level") == true)
+        await homeserver.answer("/directory/room/%23no", with: .success(.error(404, "M_NOT_FOUND")))
+        await desk.answer(try #require(try message("end #no:example.com")))
+        #expect(await sent.last?["body"] == .string("There is no room with the alias #no:example.com."))
+        await homeserver.answer("/directory/room/%23far", with: .failure(.timedOut))
+        await desk.answer(try #require(try message("end #far:example.com")))
+        #expect(await sent.last?["body"]?.string?.contains("could not look #far:example.com up") == true)
+        #expect(desk.events.all == [.performed: 1, .refused: 1, .unreadable: 2])
+    }
+
     @Test("in rooms with others only the prefix calls, and the bot never answers itself or a notice")
     func addressing() async throws {
         know([Self.alice, Self.bot, Identifier.user("@bob:example.com")])

@@ -109,6 +109,66 @@ struct CallEnforcementTests {
         #expect(issued.holders(in: Self.room).isEmpty)
     }
 
+    @Test("a membership of somebody who is not in the room is refused and counted, also within one transaction")
+    func strangers() async throws {
+        let coordinator = try await runningCall()
+        let mallory = Identifier.user("@mallory:example.com")
+        try await coordinator.consume(transaction(1, events.membership(mallory, event: "$stranger")))
+        #expect(await coordinator.calls.isEmpty)
+        #expect(coordinator.refusals[.senderNotJoined] == 1)
+        try await coordinator.consume(
+            transaction(
+                2, events.member("join", of: mallory, event: "$j"), events.membership(mallory, event: "$member"),
+                events.membership(event: "$alice")))
+        #expect(await coordinator.calls.first?.members.count == 2)
+        try await coordinator.consume(
+            transaction(
+                3, events.member("leave", of: mallory, event: "$l"),
+                events.membership(mallory, event: "$again", device: "OTHER")))
+        #expect(await coordinator.calls.first?.members.map(\.membership.sender) == [Self.alice])
+        #expect(coordinator.refusals[.senderNotJoined] == 2)
+    }
+
+    @Test("ten thousand members: the state is taken, each may call, and a leave of one is found")
+    func manyMembers() async throws {
+        let coordinator = try coordinator()
+        let users = (0..<10_000).map { Identifier.user("@u\($0):example.com") }
+        let state = RoomState(
+            [levels(10, event: "$l")] + users.enumerated().map { events.member("join", of: $1, event: "$m\($0)") },
+            of: Self.room)
+        await coordinator.stateReadingBegan(of: Self.room)
+        #expect(try await coordinator.take(state, of: Self.room))
+        #expect(facts.facts(of: Self.room)?.joined.count == 10_000)
+        // More announce themselves than a roster takes of one room.
+        for start in stride(from: 0, to: 6_000, by: 1_000) {
+            let list = users[start..<(start + 1_000)].map { events.membership($0, event: "$c\($0)") }
+            try await coordinator.consume(
+                StoredTransaction(sequence: Int64(start + 1), id: "\(start)", body: TransactionInboxTests.body(list)))
+        }
+        #expect(await coordinator.calls.first?.members.count == 5_000)
+        #expect(coordinator.refusals[.tooManyMembershipsInRoom] == 1_000)
+        try await coordinator.consume(transaction(9_999, events.member("leave", of: users[0], event: "$gone")))
+        #expect(await coordinator.calls.first?.members.count == 4_999)
+        #expect(!facts.isJoined(users[0], to: Self.room))
+    }
+
+    @Test("a rule for the room is followed in the running call")
+    func roomRule() async throws {
+        var known = RoomFacts()
+        known.authority.powerLevels = RoomPowerLevels(["users": .object([Self.alice.rawValue: .integer(49)])])
+        facts.set(known, of: Self.room)
+        var rule = RoomRule(.room(Self.room))
+        rule.thresholds.publish = .level(50)
+        rule.thresholds.data = .any
+        let enforcement = CallEnforcement(
+            policy: AccessPolicy(localServer: FakeHomeserver.local, rules: [rule]), focus: focus, issued: issued,
+            facts: facts, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        #expect(issued.record(phone, of: Self.alice, in: Self.room, rights: Self.full) == nil)
+        await enforcement.adjustRights(in: Self.room)
+        let expected = ParticipantRights(canPublish: false, canSubscribe: true, canPublishData: true)
+        #expect(await focus.rights[phone] == [expected])
+    }
+
     @Test("the facts follow members and are forgotten with the bot")
     func factsFollow() async throws {
         let coordinator = try await runningCall()

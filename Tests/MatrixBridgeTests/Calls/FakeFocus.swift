@@ -14,6 +14,7 @@ actor FakeFocus: FocusControlling {
     private(set) var created: [String] = []
     private(set) var removed: [FocusParticipant] = []
     private(set) var timeouts: (empty: UInt32, departure: UInt32)?
+    private(set) var maximumParticipants: UInt32?
     private(set) var rights: [FocusParticipant: [ParticipantRights]] = [:]
     private(set) var ended: [String] = []
     /// Who is in which room.
@@ -24,9 +25,12 @@ actor FakeFocus: FocusControlling {
         fails = true
     }
 
-    func createRoom(named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32) async throws {
+    func createRoom(
+        named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32,
+    ) async throws {
         if fails { throw Failure() }
         created.append(room)
+        self.maximumParticipants = maximumParticipants
         timeouts = (emptyTimeoutSeconds, departureTimeoutSeconds)
     }
 

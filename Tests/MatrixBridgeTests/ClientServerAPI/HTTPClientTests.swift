@@ -284,7 +284,7 @@ struct HomeserverCertificateTests {
         configuration.verifiesCertificates = verifiesCertificates
         let client = HTTPClient(configuration: configuration)
         return OpenIDVerifier(
-            transport: client,
+            transport: client, federation: client,
             discovery: ServerDiscovery(
                 transport: client, resolver: FakeResolver(), serversOnPrivateAddresses: [],
                 now: ManualClock().clock.monotonic),

@@ -5,6 +5,7 @@
 
 import CallEvents
 import FocusSFU
+import Logging
 import Testing
 
 @testable import MatrixBridge
@@ -98,6 +99,12 @@ struct DelayedLeaveTests {
                 (1_352, .sees(nil)), (11_000, .hears(.failed(retryAfter: nil))), (20_000, .sees(nil)),
             ], requests: ["0 restart", "100 send", "601 send", "1352 send"], outcome: .lost),
         Script(
+            name: "D9 the homeserver's own clock has run out already: one more second",
+            steps: [
+                (10_000, .sees(nil)), (10_100, .hears(.failed(retryAfter: 800))), (10_900, .sees(nil)),
+                (11_100, .hears(.failed(retryAfter: nil))), (20_000, .sees(nil)),
+            ], requests: ["10000 send", "10900 send"], outcome: .lost),
+        Script(
             name: "refused for good: over",
             steps: [(0, .sees(active)), (1, .hears(.refused)), (9_000, .sees(nil))], requests: ["0 restart"],
             outcome: .lost),
@@ -165,6 +172,21 @@ struct DelayedLeaveTests {
         #expect(!(await keeper.holds(Self.participant)))
     }
 
+    @Test("one user has only so many, and others still find room")
+    func ofOneUser() async throws {
+        let keeper = try DelayedLeaveKeeper.ofTests(FakeFocus(), FakeDelayedEvents(), ManualClock())
+        func order(_ number: Int64, of user: String = "@mallory:example.com") -> DelayedLeave.Order {
+            DelayedLeave.Order(
+                delayID: "d", delay: 10_000, participant: FocusParticipant(room: "call", identity: "\(user) \(number)"),
+                room: TransactionInboxTests.room, user: Identifier.user(user))
+        }
+        for number in 0..<DelayedLeaveTable.maximumCountOfUser { #expect(try await keeper.take(order(number))) }
+        #expect(try await keeper.take(order(DelayedLeaveTable.maximumCountOfUser)) == false)
+        // One in place of another is no more.
+        #expect(try await keeper.take(order(0)))
+        #expect(try await keeper.take(order(0, of: "@alice:example.com")))
+    }
+
     @Test("D12: orders survive a restart, finished ones do not")
     func restart() async throws {
         let file = try TemporaryDatabase()
@@ -181,6 +203,32 @@ struct DelayedLeaveTests {
         let third = try DelayedLeaveKeeper.ofTests(focus, events, clock, path: file.path)
         try await third.restore()
         #expect(await third.count == 0)
+    }
+
+    @Test("D12: a store that fails refuses new orders and does not stop those that are held")
+    func storeFailure() async throws {
+        let (focus, events, clock) = (FakeFocus(), FakeDelayedEvents(), ManualClock())
+        let database = try Database(path: ":memory:")
+        let keeper = DelayedLeaveKeeper(
+            database: database, focus: focus, events: events, clock: clock.clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        #expect(try await keeper.take(Self.order("kept")))
+        _ = try await database.transaction { try $0.execute("DROP TABLE delayed_leaves") }
+        var other = Self.order("refused")
+        other.participant.identity = "laptop"
+        let delegation = DelayedLeaveDelegation(keeper: keeper, events: events)
+        await #expect(throws: TokenExchangeRefusal.delegationFailed) {
+            try await delegation.take(
+                .init(delayID: "refused", delay: 8_000), of: other.participant, room: other.room, user: other.user)
+        }
+        #expect(TokenExchangeRefusal.delegationFailed.matrixError.status == 500)
+        await focus.enter(Self.participant)
+        await keeper.work()
+        await focus.exit(Self.participant)
+        clock.advance(milliseconds: 1_000)
+        await keeper.work()
+        #expect(await events.log == ["restart kept", "send kept"])
+        #expect(await keeper.count == 0)
     }
 
     @Test("what is handed over must be the user's and end a call of the room")
