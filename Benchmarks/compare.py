@@ -9,8 +9,8 @@
     Benchmarks/compare.py [--only paced bursts mesh audio ...] [--rounds 3] [--seconds 8]
 
 For each load prints what both forward in a CPU-second, what they lose, how late packets come and what they keep in
-memory, and the ratio: the median of the rounds, each of which compares two runs of the same minute. The last line is JSON.
-Exit 1 when a ratio is below its threshold, 2 when something could not be measured.
+memory, and the ratio: the median of the rounds, each of which compares two runs of the same minute. The last line is
+JSON. Exit 1 when a ratio is below its threshold, 2 when something could not be measured.
 
 Needs `swift build -c release`, two processors, and Janus as Debian packages it, which is installed when it is missing.
 Run it on a machine that does nothing else; runs that were disturbed are repeated, and named when that does not help.

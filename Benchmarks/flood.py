@@ -9,9 +9,9 @@
     Benchmarks/flood.py [--only garbage strangers ...] [--rate 100000] [--seconds 10]
 
 For each kind of flood prints what one of its packets costs the server in processor time (the difference to the same
-call without a flood, divided by the packets), what the call loses and how late it is meanwhile, by how much the server's
-memory grows, and how it counted the packets. The last line is JSON. Exit 1 when the call loses too much or memory grows,
-2 when something could not be measured.
+call without a flood, divided by the packets), what the call loses and how late it is meanwhile, by how much the
+server's memory grows, and how it counted the packets. The last line is JSON. Exit 1 when the call loses too much or
+memory grows, 2 when something could not be measured.
 
 Needs `swift build -c release` and two processors: server on one, call and flood on the other. Run it on a machine that
 does nothing else.
@@ -106,8 +106,8 @@ class Site:
         result = subprocess.run(
             ["taskset", "--cpu-list", str(self.tester_core), str(release_build()), "load-test",
              "--url", self.server.websocket_url, "--subscribers", "20", "--server-pid", str(self.server.process.pid),
-             "--duration", str(self.seconds), "--json", "-", *options], env=environment, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=90 + self.seconds)
+             "--duration", str(self.seconds), "--json", "-", *options], env=environment, capture_output=True, text=True,
+            check=False, stdin=subprocess.DEVNULL, timeout=90 + self.seconds)
         if result.returncode != 0:
             raise RuntimeError((result.stderr.strip().splitlines() or ["no word"])[-1])
         return json.loads(result.stdout)

@@ -8,9 +8,9 @@
 
     Benchmarks/stages.py [--seconds 15] [--svg FILE] [load-test option ...]
 
-Without options of the load test: 1→100, paced. Samples the server's media threads with perf, finds the stage of each sample
-by the functions on its stack, and divides the processor time that the load test measured, so that the stages add up to what
-a packet costs. Prints a table and, as the last line, JSON. Exit 2 when it could not be measured.
+Without options of the load test: 1→100, paced. Samples the server's threads with perf, finds the stage of each sample by
+the functions on its stack, and divides the processor time that the load test measured, so that the stages add up to
+what a packet costs. Prints a table and, as the last line, JSON. Exit 2 when it could not be measured.
 
 Needs `swift build -c release`, two processors, and perf (Debian's package linux-perf) with the rights of root.
 """
@@ -106,7 +106,8 @@ def stacks(record: Path) -> collections.Counter:
         check=True).stdout
     if shutil.which("swift-demangle"):
         text = subprocess.run(
-            ["swift-demangle", "--simplified", "--compact"], input=text, capture_output=True, text=True, check=True).stdout
+            ["swift-demangle", "--simplified", "--compact"], input=text, capture_output=True, text=True,
+            check=True).stdout
     counts: collections.Counter = collections.Counter()
     for block in text.split("\n\n"):
         lines = [line for line in block.splitlines() if line.strip()]
@@ -133,7 +134,7 @@ def stage(stack: tuple[str, ...]) -> str:
 
 def flame_graph(counts: collections.Counter, title: str) -> str:
     """An SVG in which a function is as wide as its share of the samples and stands on its caller."""
-    width, row, least = 1200.0, 17, 0.001
+    width, row, least = 1200.0, 17, 0.003
     total = sum(counts.values())
     tree: dict = {}
     for stack, count in counts.items():
