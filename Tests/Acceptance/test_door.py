@@ -165,6 +165,19 @@ class TestRemoval:
         participant.wait_for("disconnected", seconds=ENFORCED_WITHIN)
         assert http("GET", bed.callbridge.url + "/rtc/validate", token=token["jwt"]).status == 401
 
+    def test_a_removal_outlives_a_restart(self, bed: MatrixBed, new_participant) -> None:
+        alice, bob = bed.user("alice"), bed.user("bob")
+        room = watched_room(bed, alice, bob)
+        participant, token = connect(bed, room, bob, new_participant, publishes=False)
+        alice.call("POST", f"/_matrix/client/v3/rooms/{part(room)}/ban", {"user_id": bob.user_id})
+        participant.wait_for("disconnected", seconds=ENFORCED_WITHIN)
+        wait_until(lambda: (bob.call_identity,) in bed.callbridge.rows("SELECT identity FROM revocations"), 20,
+                   "the removal is stored")
+        bed.callbridge.kill()
+        bed.callbridge.start()
+        wait_until(lambda: bed.call_token(alice, room).status == 200, 30, "alice makes the call's room again")
+        assert http("GET", bed.callbridge.url + "/rtc/validate", token=token["jwt"]).status == 401
+
 
 class TestGhosts:
     """A client that dies leaves the call within 15 s, whichever generation announced it."""

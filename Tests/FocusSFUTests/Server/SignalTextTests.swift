@@ -53,7 +53,7 @@ extension CallTests {
                     "ELSEWHERE": try SimulatedCall.token("alice", room: "elsewhere"),
                     "NAMED": try SimulatedCall.token("alice") { $0.name = String(repeating: "x", count: 257) },
                     "NOBODY": try SimulatedCall.token(""),
-                    "LONG": try SimulatedCall.token(String(repeating: "x", count: 257)),
+                    "LONG": try SimulatedCall.token(String(repeating: "x", count: 257)) { $0.name = "" },
                 ]
                 let target = tokens.reduce(path) { $0.replacing($1.key, with: $1.value) }
                 let client = try RawHTTPClient(port: call.port)

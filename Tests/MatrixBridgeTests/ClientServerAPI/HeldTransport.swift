@@ -15,7 +15,7 @@ actor HeldTransport: HTTPTransport {
 
     func send(_ request: HTTPClientRequest) async throws(HTTPClientError) -> HTTPClientResponse {
         requests.append(request)
-        await withCheckedContinuation { continuation in
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             waiting.append(continuation)
             let reached = watchers.filter { $0.count <= requests.count }
             watchers.removeAll { $0.count <= requests.count }
@@ -27,7 +27,9 @@ actor HeldTransport: HTTPTransport {
     /// Returns when so many requests have come.
     func wait(for count: Int) async {
         guard requests.count < count else { return }
-        await withCheckedContinuation { watchers.append((count, $0)) }
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            watchers.append((count, continuation))
+        }
     }
 
     /// Answers those that wait.
