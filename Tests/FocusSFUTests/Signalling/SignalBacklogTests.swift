@@ -12,21 +12,20 @@ struct SignalBacklogTests {
     @Test("so many by number, so many by weight; what was taken makes room")
     func bounds() {
         var backlog = SignalBacklog(maximumCount: 3, maximumBytes: 100)
-        #expect(backlog.add(60))
-        #expect(!backlog.add(41))
-        #expect(backlog.add(40))
-        #expect(backlog.add(0))
-        #expect(!backlog.add(0))
+        let taken = [60, 41, 40, 0, 0].map { backlog.add($0) }
+        #expect(taken == [true, false, true, true, false])
         backlog.remove(60)
-        #expect(backlog.add(60))
+        let next = backlog.add(60)
+        #expect(next)
     }
 
     @Test("a message alone may weigh more")
     func alone() {
         var backlog = SignalBacklog(maximumCount: 3, maximumBytes: 100)
-        #expect(backlog.add(1_000))
-        #expect(!backlog.add(1))
+        let taken = [1_000, 1].map { backlog.add($0) }
+        #expect(taken == [true, false])
         backlog.remove(1_000)
-        #expect(backlog.add(1))
+        let next = backlog.add(1)
+        #expect(next)
     }
 }
