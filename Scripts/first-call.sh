@@ -17,7 +17,7 @@ testbed=${CALLBRIDGE_TESTBED:-$PWD/.build/testbed}
 Scripts/install-dependencies.sh build call
 if [ -z "${CALLBRIDGE_BINARY:-}" ]; then
     echo "Building Callbridge (the first time takes some minutes)"
-    swift build -c release --product callbridge
+    swift build -c release --static-swift-stdlib --product callbridge
     export CALLBRIDGE_BINARY=$PWD/.build/release/callbridge
 fi
 echo

@@ -66,7 +66,7 @@ run_generated() {
 run_unit() { built unit-build && logged unit timeout 900 swift test --skip-build --no-parallel; }
 
 run_acceptance() {
-    logged release swift build -c release --product callbridge || return 1
+    logged release swift build -c release --static-swift-stdlib --product callbridge || return 1
     export CALLBRIDGE_BINARY=$PWD/.build/release/callbridge CALLBRIDGE_TESTBED=$testbed
     local status=0
     logged first-call Scripts/first-call.sh --once || status=1

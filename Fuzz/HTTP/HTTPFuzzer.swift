@@ -28,13 +28,13 @@ package func fuzzHTTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     var configuration = HTTPServerConfiguration(addresses: ["127.0.0.1"], port: 0)
     configuration.headLimit = 1024
     configuration.headFieldLimit = 16
-    configuration.bodyMemoryLimit = 1024
     let (_, jobs) = AsyncStream.makeStream(of: HTTPServer.Job.self)
     let environment = HTTPServerEnvironment(
         configuration: configuration,
         router: router,
         refusals: HTTPRefusalCounters(),
-        connections: HTTPConnections(limit: 1, bodyMemoryLimit: configuration.bodyMemoryLimit, drained: {}),
+        connections: HTTPConnections(limit: 1, drained: {}),
+        bodyMemory: HTTPBodyMemory(strangerLimit: 1024, knownLimit: 1024),
         jobs: jobs
     )
     let channel = EmbeddedChannel()

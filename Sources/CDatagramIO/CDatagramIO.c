@@ -43,6 +43,11 @@ void CDatagramIO_name_thread(const char *name) {
     pthread_setname_np(pthread_self(), name);
 }
 
+uint32_t CDatagramIO_processor_count(void) {
+    cpu_set_t processors;
+    return sched_getaffinity(0, sizeof processors, &processors) == 0 ? (uint32_t)CPU_COUNT(&processors) : 1;
+}
+
 // Segment size and source address, or the address a datagram came to.
 static const size_t controlBytes = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo));
 

@@ -8,11 +8,14 @@
 import asyncio
 import base64
 import gzip
+import http.server as http_server
 import json
 import os
 import random
+import select
 import socket
 import struct
+import threading
 
 import aiohttp
 import pytest
@@ -173,6 +176,85 @@ def test_half_open_connections_do_not_stop_others(focus: Callbridge) -> None:
     finally:
         for connection in held:
             connection.close()
+
+
+def test_bodies_that_never_end_do_not_stop_others(focus: Callbridge, room: str) -> None:
+    def unfinished(path: str, length: int, sent: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", focus.port), 5)
+        connection.settimeout(15)
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        try:
+            connection.sendall(bytes(sent))
+        except ConnectionError:
+            pass        # refused meanwhile
+        return connection
+    large = "/twirp/livekit.RoomService/CreateRoom"
+    with unfinished(large, 10 << 20, 0) as connection:
+        # Who may send so much is asked before it is read.
+        assert connection.recv(4096).startswith(b"HTTP/1.1 401")
+    held = [unfinished("/twirp/some.Service/Method", 1 << 20, (1 << 20) - 1) for _ in range(70)]
+    try:
+        wait_until(lambda: any(answered(connection) for connection in held), 20, "strangers fill their share")
+        body = json.dumps({"name": room}).encode() + b" " * 200_000
+        assert http("POST", focus.url + large, body, focus.token(room, "alice", "--create"), seconds=20).status == 200
+        assert http("POST", focus.url + "/twirp/some.Service/Method", b"{}").status == 404
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def answered(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+class Homeserver(http_server.BaseHTTPRequestHandler):
+    """Knows no token and nothing else."""
+
+    def do_GET(self) -> None:
+        body = b'{"errcode":"M_UNKNOWN_TOKEN","error":"unknown"}'
+        self.send_response(401 if "openid" in self.path else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_servers_that_never_answer_hold_up_their_own_users_only(tmp_path) -> None:
+    """Strangers name servers that take connections and say nothing; a user of ours is still checked."""
+    silent = socket.create_server(("0.0.0.0", 0), backlog=1024)
+    names = [f"127.0.0.{number}:{silent.getsockname()[1]}" for number in (1, 2, 3)]
+    homeserver = http_server.ThreadingHTTPServer(("127.0.0.1", 0), Homeserver)
+    threading.Thread(target=homeserver.serve_forever, daemon=True).start()
+    server = Callbridge(tmp_path / "silent", homeserver_url=f"http://127.0.0.1:{homeserver.server_port}",
+                        matrix_settings={"private_servers": names})
+    server.start()
+
+    async def run() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            async def ask(name: str) -> int:
+                token = {"access_token": "x", "token_type": "Bearer", "matrix_server_name": name, "expires_in": 3600}
+                body = {"room": "!room:" + server.server_name, "device_id": "DEVICE", "openid_token": token}
+                async with session.post(server.url + "/sfu/get", json=body) as answer:
+                    await answer.read()
+                    return answer.status
+            strangers = [asyncio.create_task(ask(name)) for name in names for _ in range(250)]
+            await asyncio.wait(strangers, return_when=asyncio.FIRST_COMPLETED)
+            for _ in range(5):
+                # The homeserver's answer, and not that too much is under way.
+                assert await ask(server.server_name) == 401
+            statuses = await asyncio.wait_for(asyncio.gather(*strangers), 60)
+            assert set(statuses) == {401, 429}
+            # Eight of each server at once; some may have found the place of an earlier one.
+            assert 24 <= statuses.count(401) < 250
+    try:
+        asyncio.run(run())
+    finally:
+        server.stop()
+        homeserver.shutdown()
+        homeserver.server_close()
+        silent.close()
 
 
 def test_a_body_above_the_limit(focus: Callbridge, room: str) -> None:

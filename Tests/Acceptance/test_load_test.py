@@ -6,10 +6,15 @@
 """`callbridge load-test` against a running focus: its figures, its outputs, and what it says when it cannot work."""
 
 import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from TestBed import janus
 from TestBed.callbridge import Callbridge, run_callbridge
 from TestBed.places import free_tcp_port
 
@@ -108,10 +113,101 @@ def test_a_process_that_is_not_there(focus: Callbridge) -> None:
     ["--url", "wss://example.org"], ["--url", "example.org"], ["--mesh", "3", "--publishers", "1"],
     ["--mesh", "3", "--audio-only", "3"], ["--talkers", "2"], ["--mesh", "3", "--talkers", "4"],
     ["--publishers", "0", "--subscribers", "0"], ["--duration", "0"], ["--pacing", "sometimes"],
-    ["--video-size", "5"], ["--token-file", "/nowhere"],
+    ["--video-size", "5"], ["--token-file", "/nowhere"], ["--flood", "garbage"], ["--flood-rate", "5"],
+    ["--flood", "water", "--server-pid", "1"], ["--signalling", "sip"], ["--signalling", "janus", "--api-key", "k"],
+    ["--signalling", "janus", "--room", "hall"], ["--signalling", "janus", "--publishers", "0"],
 ], ids=" ".join)
 def test_a_wrong_command_line(arguments: list[str]) -> None:
     result = run_callbridge("load-test", *arguments)
     assert result.returncode == USAGE, result.stderr
     line = result.stderr.strip().splitlines()[-1]
     assert line.startswith("error: ") and line.count(" — ") == 2
+
+
+@dataclass
+class CountedFocus:
+    """A focus whose metrics can be read."""
+
+    server: Callbridge
+    metrics_port: int
+
+    def drops(self) -> dict[str, int]:
+        """Refused media datagrams by reason."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        return {reason: int(float(count)) for reason, count in re.findall(
+            r'^callbridge_media_dropped_total\{\w+="(\w+)"\} (\S+)$', text, re.MULTILINE)}
+
+
+@pytest.fixture(scope="module")
+def counted_focus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountedFocus]:
+    port = free_tcp_port()
+    server = Callbridge(tmp_path_factory.mktemp("counted"), settings={
+        "room": {"auto_create": True}, "prometheus_port": port, "logging": {"level": "info"}})
+    server.start()
+    yield CountedFocus(server, port)
+    assert server.stop() == 0, f"Callbridge did not end well; {server.process.log}"
+
+
+@pytest.mark.parametrize("kind, reason", [
+    ("garbage", "unknownPeer"), ("strangers", "unknownPeer"), ("replay", "srtp"), ("forgery", "srtpAuthentication"),
+    ("stun-user", "stunUnknownUsername"), ("stun-password", "stunWrongIntegrity"), ("client-hello", "unknownPeer"),
+    ("own-client-hello", None),
+])
+def test_a_call_goes_on_in_a_flood(counted_focus: CountedFocus, kind: str, reason: str | None) -> None:
+    before = counted_focus.drops()
+    server = counted_focus.server
+    result = load_test(server, "--subscribers", "2", "--duration", "3", "--server-pid", str(server.process.pid),
+                       "--flood", kind, "--flood-rate", "2000", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["flood"]["kind"] == kind and figures["flood"]["sent"] >= 0.9 * 3 * 2000
+    assert figures["loss_percent"] < 1 and figures["falsified"] == 0
+    if reason is not None:
+        # It was the flood that the server refused, and for this reason.
+        counted = {name: count - before.get(name, 0) for name, count in counted_focus.drops().items()}
+        assert sum(count for name, count in counted.items() if name.startswith(reason)) > 1000, counted
+
+
+@pytest.fixture(scope="module")
+def videoroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[janus.Janus]:
+    """A Janus as Debian packages it."""
+    if not janus.is_installed():
+        try:
+            janus.install()
+        except janus.CannotInstall as error:
+            pytest.skip(str(error))
+    try:
+        janus.host_address()
+    except OSError as error:
+        pytest.skip(str(error))
+    server = janus.Janus(tmp_path_factory.mktemp("janus"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("load, tracks, subscribed", [
+    (["--publishers", "2", "--subscribers", "3"], 4, 4 * 3), (["--mesh", "3", "--pacing", "burst"], 6, 6 * 2),
+    (["--audio-only", "4", "--talkers", "2"], 2, 2 * 1 + 2 * 2),
+], ids=["broadcast", "meeting", "audio"])
+@pytest.mark.limit(660)
+def test_the_same_load_on_a_janus(videoroom: janus.Janus, load: list[str], tracks: int, subscribed: int) -> None:
+    result = run_callbridge(
+        "load-test", "--signalling", "janus", "--url", videoroom.websocket_url, *load, "--duration", "3",
+        "--server-pid", str(videoroom.process.pid), "--json", "-", seconds=100)
+    assert result.returncode == 0, f"{result.stderr}\n{videoroom.process.log_end()}"
+    figures = json.loads(result.stdout)
+    assert figures["failed"] == 0 and figures["published_tracks"] == tracks
+    assert figures["subscribed_tracks"] == subscribed and figures["missing_tracks"] == 0
+    # What it loses on a busy machine is its own affair; what came is what was sent, encrypted as we do.
+    assert figures["received"] > 0 and figures["sampled"] > 0 and figures["falsified"] == 0
+    assert figures["srtp_profile"] == "SRTP_AEAD_AES_128_GCM"
+    assert figures["server"]["packets_per_processor_second"] > 0
+
+
+def test_no_janus_at_the_address(focus: Callbridge) -> None:
+    result = run_callbridge("load-test", "--signalling", "janus", "--url", focus.websocket_url)
+    assert result.returncode not in (0, USAGE)
+    line = result.stderr.strip().splitlines()[-1]
+    assert focus.websocket_url in line and "answered 200" in line and line.count(" — ") == 2

@@ -19,6 +19,9 @@
 /// Names the calling thread, 15 characters at most, for debuggers and `top`.
 void CDatagramIO_name_thread(const char *name);
 
+/// Processors that the process may run on; 1 when the system does not tell.
+uint32_t CDatagramIO_processor_count(void);
+
 /// One datagram, received or to be sent. Addresses are IPv6 or v4-mapped, as two big-endian halves in host integers:
 /// `high`, `low` and `port` of the peer, `localHigh` and `localLow` of the interface it came in by or shall leave by
 /// (both zero: the kernel's choice).

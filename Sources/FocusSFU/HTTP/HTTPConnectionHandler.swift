@@ -151,15 +151,18 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
     }
 
     private func begin(context: ChannelHandlerContext, _ head: HTTPRequestHead) {
-        let exchange = HTTPExchange(head, remoteAddress: remoteAddress, router: router)
+        var exchange = HTTPExchange(head, remoteAddress: remoteAddress, router: router)
+        let declared = exchange.declaredBodyByteCount ?? 0
+        let limit = exchange.bodyLimit(fallback: router.defaultBodyLimit)
+        let refusal = declared <= limit ? exchange.refusal(ofBody: declared) : nil
         self.exchange = exchange
         state = .receiving
         isHeadPartlyRead = false
-        let limit = exchange.bodyLimit(fallback: router.defaultBodyLimit)
-        guard exchange.declaredBodyByteCount ?? 0 <= limit else {
+        guard declared <= limit else {
             refuseBody(context: context, limit: limit)
             return
         }
+        if let refusal { return refuse(context: context, .bodyNotAdmitted, refusal) }
         if exchange.expectsContinue {
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
         }
@@ -173,11 +176,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
             refuseBody(context: context, limit: limit)
             return
         }
-        guard environment.connections.takeBodyMemory(bytes.readableBytes) else {
+        // Chunked: nobody said before that the body would be long.
+        if let refusal = exchange?.refusal(ofBody: before + bytes.readableBytes) {
+            return refuse(context: context, .bodyNotAdmitted, refusal)
+        }
+        guard exchange?.append(bytes, in: environment.bodyMemory) ?? false else {
             refuse(context: context, .bodyMemory, .text("too many requests\n", status: .serviceUnavailable))
             return
         }
-        exchange?.append(bytes)
         let step = 256 * 1024
         if (before + bytes.readableBytes) / step > before / step {
             schedule(context: context, in: configuration.bodyTimeout) { $0.bodyTimedOut(context: $1) }
@@ -405,7 +411,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
     }
 
     private func endExchange() {
-        environment.connections.returnBodyMemory(exchange?.receivedBodyByteCount ?? 0)
+        if let exchange { environment.bodyMemory.give(back: exchange.countedBodyByteCount, of: exchange.bodyHolder) }
         exchange = nil
     }
 

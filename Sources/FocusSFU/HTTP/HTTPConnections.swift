@@ -6,24 +6,20 @@
 import NIOConcurrencyHelpers
 import NIOCore
 
-/// The server's open connections: their number and the memory of their request bodies are bounded, and a shutdown
-/// reaches every one of them.
+/// The server's open connections: their number is bounded, and a shutdown reaches every one of them.
 final class HTTPConnections: Sendable {
     private struct State {
         var channels: [ObjectIdentifier: any Channel] = [:]
         var isShuttingDown = false
-        var bodyByteCount = 0
     }
 
     private let limit: Int
-    private let bodyMemoryLimit: Int
     private let state = NIOLockedValueBox(State())
     /// Finished when a shutdown has seen the last connection close.
     private let drained: @Sendable () -> Void
 
-    init(limit: Int, bodyMemoryLimit: Int, drained: @escaping @Sendable () -> Void) {
+    init(limit: Int, drained: @escaping @Sendable () -> Void) {
         self.limit = limit
-        self.bodyMemoryLimit = bodyMemoryLimit
         self.drained = drained
     }
 
@@ -44,25 +40,6 @@ final class HTTPConnections: Sendable {
 
     var count: Int {
         state.withLockedValue { $0.channels.count }
-    }
-
-    /// Bytes of the bodies that are held now.
-    var bodyByteCount: Int {
-        state.withLockedValue { $0.bodyByteCount }
-    }
-
-    /// Takes memory for a part of a body; false when all bodies together would exceed their limit.
-    func takeBodyMemory(_ byteCount: Int) -> Bool {
-        state.withLockedValue { state in
-            guard state.bodyByteCount + byteCount <= bodyMemoryLimit else { return false }
-            state.bodyByteCount += byteCount
-            return true
-        }
-    }
-
-    func returnBodyMemory(_ byteCount: Int) {
-        guard byteCount > 0 else { return }
-        state.withLockedValue { $0.bodyByteCount -= byteCount }
     }
 
     /// Asks every connection to end in its own way: idle ones at once, others after their answer or Close frame.

@@ -23,6 +23,9 @@ struct HTTPExchange {
     let stopsDecoder: Bool
 
     private(set) var receivedBodyByteCount = 0
+    /// Whose the body is, and how much of it counts.
+    private(set) var bodyHolder = HTTPBodyMemory.Holder.stranger
+    private(set) var countedBodyByteCount = 0
 
     init(_ head: HTTPRequestHead, remoteAddress: String, router: HTTPRouter) {
         let request = HTTPRequest(
@@ -59,10 +62,25 @@ struct HTTPExchange {
         }
     }
 
-    mutating func append(_ bytes: ByteBuffer) {
+    /// Asks the route about a body of that length, once; an answer refuses it.
+    mutating func refusal(ofBody byteCount: Int) -> HTTPResponse? {
+        guard byteCount > HTTPBodyMemory.freeByteCount, bodyHolder == .stranger,
+            case .route(let route, _) = resolution, let admission = route.admission
+        else { return nil }
+        if let refusal = admission(request) { return refusal }
+        bodyHolder = .known
+        return nil
+    }
+
+    /// Takes the next part of the body in; false when there is no memory for it.
+    mutating func append(_ bytes: ByteBuffer, in memory: HTTPBodyMemory) -> Bool {
+        let counted = max(0, receivedBodyByteCount + bytes.readableBytes - HTTPBodyMemory.freeByteCount)
+        guard memory.take(counted - countedBodyByteCount, for: bodyHolder) else { return false }
+        countedBodyByteCount = counted
         receivedBodyByteCount += bytes.readableBytes
         if case .route = resolution {
             request.body.append(contentsOf: bytes.readableBytesView)
         }
+        return true
     }
 }

@@ -19,6 +19,8 @@ package enum HTTPRefusal: Int, CaseIterable, Sendable {
     case bodyTooLarge
     /// The bodies of all connections together exceed their limit; answered 503 and closed.
     case bodyMemory
+    /// A long body from somebody whom the route does not let send one; answered as the route decides, and closed.
+    case bodyNotAdmitted
     /// The request head did not arrive in time; answered 408 if it had begun, and closed.
     case headTimeout
     /// The body did not arrive in time; answered 408 and closed.

@@ -11,6 +11,10 @@ package import NIOHTTP1
 /// `OPTIONS` of a known path with 200, unless a route of their own exists.
 package struct HTTPRouter: Sendable {
     package typealias Handler = @Sendable (HTTPRequest, PathParameters) async -> HTTPResponse
+    /// Decides by the head alone whether a body over ``HTTPBodyMemory/freeByteCount`` may come: nil lets it in, an
+    /// answer refuses it. Runs on the connection's event loop. Shorter bodies come without it, so the handler still has
+    /// to look.
+    package typealias Admission = @Sendable (HTTPRequest) -> HTTPResponse?
     package typealias UpgradeHandler = @Sendable (HTTPRequest) async -> WebSocketDecision
 
     /// The largest body limit a route can ask for, bytes.
@@ -37,15 +41,18 @@ package struct HTTPRouter: Sendable {
     ///   - path: Starts with a slash; `:name` stands for one segment, a last `*` for the rest.
     ///   - bodyLimit: Bytes, at most ``largestBodyLimit``; beyond it the answer is 413.
     ///   - crossOrigin: In place of the router's for this route.
+    ///   - admission: Belongs to every route with a large ``bodyLimit``.
     ///   - handler: Makes the answer; runs as a child task of ``HTTPServer/run()``.
     package mutating func on(
         _ method: HTTPMethod,
         _ path: String,
         bodyLimit: Int? = nil,
         crossOrigin: CrossOriginPolicy? = nil,
+        admission: Admission? = nil,
         handler: @escaping Handler
     ) {
-        let route = route(bodyLimit, crossOrigin, handler)
+        var route = route(bodyLimit, crossOrigin, handler)
+        route.admission = admission
         withEntry(path) { $0.methods[method.rawValue] = route }
     }
 
@@ -72,6 +79,7 @@ package struct HTTPRouter: Sendable {
     struct Route: Sendable {
         var bodyLimit: Int
         var crossOrigin: CrossOriginPolicy?
+        var admission: Admission?
         var handler: Handler
     }
 

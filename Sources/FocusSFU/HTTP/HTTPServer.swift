@@ -41,7 +41,6 @@ package final class HTTPServer: Service {
         let (jobs, continuation) = AsyncStream.makeStream(of: Job.self)
         let connections = HTTPConnections(
             limit: configuration.connectionLimit,
-            bodyMemoryLimit: configuration.bodyMemoryLimit,
             drained: { continuation.finish() }
         )
         let environment = HTTPServerEnvironment(
@@ -49,6 +48,10 @@ package final class HTTPServer: Service {
             router: router,
             refusals: refusals,
             connections: connections,
+            bodyMemory: HTTPBodyMemory(
+                strangerLimit: configuration.strangerBodyMemoryLimit,
+                knownLimit: configuration.bodyMemoryLimit
+            ),
             jobs: continuation
         )
         var listeners: [any Channel] = []
@@ -89,8 +92,8 @@ package final class HTTPServer: Service {
     /// Open connections, WebSockets included.
     package var connectionCount: Int { environment.connections.count }
 
-    /// Bytes of request bodies held now, of all connections.
-    package var bodyByteCount: Int { environment.connections.bodyByteCount }
+    /// Bytes of request bodies that count against the limits now, of all connections.
+    package var bodyByteCount: Int { environment.bodyMemory.byteCount }
 
     /// Serves until the task is cancelled or a graceful shutdown has finished.
     package func run() async throws {

@@ -19,8 +19,10 @@ package struct HTTPServerConfiguration: Sendable {
     package var headLimit: Int = 128 * 1024
     /// Fields of one request.
     package var headFieldLimit: Int = 128
-    /// Bodies of all connections together, bytes: they are read before a route can tell friend from foe.
+    /// Bodies of all connections together, bytes, of requests that a route's ``HTTPRouter/Admission`` let in.
     package var bodyMemoryLimit: Int = 256 * 1024 * 1024
+    /// The same for all others, whose bodies are read before a route can tell friend from foe.
+    package var strangerBodyMemoryLimit: Int = 64 * 1024 * 1024
     /// Requests a client may send ahead of their answers.
     package var pipelineLimit: Int = 64
 
@@ -36,7 +38,7 @@ package struct HTTPServerConfiguration: Sendable {
     package var lingerTimeout: Duration = .seconds(1)
 
     /// Longest WebSocket message from a client, bytes.
-    package var webSocketMessageLimit: Int = 2 * 1024 * 1024
+    package var webSocketMessageLimit: Int = 1024 * 1024
     /// Bytes that wait for one WebSocket client.
     package var webSocketOutboundLimit: Int = 8 * 1024 * 1024
     /// Between pings; one that cannot be written until the next is due ends the connection.

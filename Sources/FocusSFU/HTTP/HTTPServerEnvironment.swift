@@ -9,6 +9,7 @@ struct HTTPServerEnvironment: Sendable {
     let router: HTTPRouter
     let refusals: HTTPRefusalCounters
     let connections: HTTPConnections
+    let bodyMemory: HTTPBodyMemory
     /// Routes that ``HTTPServer/run()`` is to run.
     let jobs: AsyncStream<HTTPServer.Job>.Continuation
 }

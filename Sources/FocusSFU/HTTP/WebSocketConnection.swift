@@ -26,14 +26,32 @@ package final class WebSocketConnection: Sendable {
         self.outboundLimit = outboundLimit
     }
 
+    /// A whole message as it goes over the wire, for sending it to many.
+    package struct Frame: Sendable {
+        fileprivate let bytes: ByteBuffer
+
+        package init(binary bytes: [UInt8]) {
+            self.bytes = WebSocketConnection.frame(.binary, bytes)
+        }
+
+        package init(text: String) {
+            bytes = WebSocketConnection.frame(.text, Array(text.utf8))
+        }
+    }
+
+    /// Sends one message.
+    package func send(_ message: Frame) {
+        enqueue(message.bytes)
+    }
+
     /// Sends one binary message.
     package func send(binary bytes: [UInt8]) {
-        enqueue(.binary, bytes)
+        send(Frame(binary: bytes))
     }
 
     /// Sends one text message.
     package func send(text: String) {
-        enqueue(.text, Array(text.utf8))
+        send(Frame(text: text))
     }
 
     /// Sends what is waiting, then a Close frame, then waits a bounded time for the peer's and closes the socket.
@@ -41,7 +59,9 @@ package final class WebSocketConnection: Sendable {
     /// The reason is cut to the 123 bytes that fit into a Close frame.
     package func close(code: WebSocketCloseCode = .normal, reason: String = "") {
         let reason = Self.closeReason(reason)
-        enqueue(.connectionClose, Self.closePayload(code: code, reason: reason), ending: (code, reason))
+        enqueue(
+            Self.frame(.connectionClose, Self.closePayload(code: code, reason: reason)), isClose: true,
+            ending: (code, reason))
     }
 
     /// Stops taking messages from the peer; what has been read already may still be delivered.
@@ -95,13 +115,13 @@ package final class WebSocketConnection: Sendable {
     }
 
     func sendControl(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
-        enqueue(opcode, payload)
+        enqueue(Self.frame(opcode, payload))
     }
 
     /// Sends a Close frame that answers the peer or refuses it; nothing can be sent behind it.
     func sendLast(code: WebSocketCloseCode, reason: String) {
         let payload = code == .noStatus ? [] : Self.closePayload(code: code, reason: Self.closeReason(reason))
-        enqueue(.connectionClose, payload)
+        enqueue(Self.frame(.connectionClose, payload), isClose: true)
     }
 
     /// The channel is gone: nothing will be written any more.
@@ -126,11 +146,10 @@ package final class WebSocketConnection: Sendable {
     }
 
     private func enqueue(
-        _ opcode: WebSocketOpcode,
-        _ payload: [UInt8],
+        _ frame: ByteBuffer,
+        isClose: Bool = false,
         ending: (code: WebSocketCloseCode, reason: String)? = nil
     ) {
-        let frame = Self.frame(opcode, payload)
         let wake: Wake? = outbox.withLockedValue { outbox in
             guard outbox.isOpen else { return nil }
             guard outbox.byteCount + frame.readableBytes <= outboundLimit else {
@@ -140,7 +159,7 @@ package final class WebSocketConnection: Sendable {
             outbox.frames.append(frame)
             outbox.frameByteCount += frame.readableBytes
             outbox.byteCount += frame.readableBytes
-            if opcode == .connectionClose {
+            if isClose {
                 outbox.isOpen = false
                 outbox.ending = ending
             }

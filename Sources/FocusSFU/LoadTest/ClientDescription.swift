@@ -23,15 +23,14 @@ struct ClientDescription {
         var content: Content
     }
 
-    private let credentials: ICECredentials
-    private let fingerprint: CertificateFingerprint
+    private let endpoint: LoadEndpoint
     private let sessionID = Random.uint64() >> 2
-    private var version: UInt64 = 0
+    /// Of the last offer; grows by one with each.
+    private(set) var version: UInt64 = 0
     private var sections: [Section] = []
 
-    init(credentials: ICECredentials, fingerprint: CertificateFingerprint) {
-        self.credentials = credentials
-        self.fingerprint = fingerprint
+    init(_ endpoint: LoadEndpoint) {
+        self.endpoint = endpoint
     }
 
     mutating func addSending(isVideo: Bool, ssrc: UInt32, cid: String) {
@@ -45,12 +44,12 @@ struct ClientDescription {
         }
     }
 
-    /// The next offer.
-    mutating func offer() -> LiveKitSessionDescription {
+    /// The next offer, as SDP.
+    mutating func offer() -> String {
         version += 1
         let transport = LocalTransport(
-            iceUsernameFragment: credentials.usernameFragment, icePassword: credentials.password,
-            fingerprint: fingerprint.hexadecimal, candidates: [], isICELite: false, sessionID: sessionID,
+            iceUsernameFragment: endpoint.credentials.usernameFragment, icePassword: endpoint.credentials.password,
+            fingerprint: endpoint.fingerprint.hexadecimal, candidates: [], isICELite: false, sessionID: sessionID,
             version: version)
         var description = transport.makeDescription(
             bundledMids: sections.indices.map(String.init), allowsMixedExtmap: true)
@@ -60,11 +59,7 @@ struct ClientDescription {
             media.append(.mid, "\(index)")
             description.media.append(media)
         }
-        var offer = LiveKitSessionDescription()
-        offer.type = "offer"
-        offer.id = UInt32(truncatingIfNeeded: version)
-        offer.sdp = SDPWriter.text(of: description)
-        return offer
+        return SDPWriter.text(of: description)
     }
 
     private static func media(_ section: Section) -> MediaDescription {
@@ -94,9 +89,9 @@ struct ClientDescription {
         return media
     }
 
-    /// What the server's answer says it will send: the media streams, by SSRC.
-    static func streams(sentBy answer: RemoteDescription) -> [UInt32] {
-        answer.sections.filter { $0.direction.sends }.compactMap { section in
+    /// What the server's description says it will send: the media streams, by SSRC.
+    static func streams(sentBy description: RemoteDescription) -> [UInt32] {
+        description.sections.filter { $0.direction.sends }.compactMap { section in
             section.attributes.repairPairs.first?.media ?? section.attributes.ssrcs.first
         }
     }

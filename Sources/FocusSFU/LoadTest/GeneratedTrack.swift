@@ -61,6 +61,8 @@ final class GeneratedTrack {
     private(set) var sent: UInt64 = 0
     /// Packets that the kernel had no room for.
     private(set) var lost: UInt64 = 0
+    /// Bytes of the packet sent last, which are in ``memory`` until the next one.
+    private var lastLength = 0
 
     init(number: Int, isVideo: Bool, shape: LoadTestPlan.TrackShape, pacing: PacketSchedule.Pacing) {
         self.number = UInt32(number)
@@ -88,6 +90,10 @@ final class GeneratedTrack {
         guard next &- packet <= UInt32(Self.timesKept), next != packet else { return nil }
         return times[Int(packet) & (Self.timesKept - 1)]
     }
+
+    var nextSequence: UInt16 { sequence }
+    /// The packet sent last, as it was sent.
+    var lastPacket: [UInt8] { Array(UnsafeRawBufferPointer(start: memory, count: lastLength)) }
 
     /// Goes on with the next packet, `delay` nanoseconds from now.
     func resume(at now: MonotonicTime, delay: UInt64) {
@@ -122,6 +128,7 @@ final class GeneratedTrack {
         let plain = writePacket()
         let length = sender.protect(packet: memory, length: plain.count, capacity: Self.capacity, state: &srtp)
         times[Int(truncatingIfNeeded: packet) & (Self.timesKept - 1)] = RealTime.nanoseconds()
+        lastLength = length
         if length > 0, connection.send(memory, length: length, to: path) {
             sent += 1
         } else {

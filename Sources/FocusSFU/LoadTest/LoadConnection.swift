@@ -31,6 +31,8 @@ final class LoadConnection {
     private var isAbandoned = false
     /// Datagrams that were neither STUN, DTLS, RTP nor RTCP, or did not pass.
     private(set) var refused: UInt64 = 0
+    /// The server's, nil before it is known.
+    private(set) var remoteUsernameFragment: String?
 
     init(context: DTLSContext) throws(SocketError) {
         let socket = CDatagramIO_sink_open(Self.bufferBytes)
@@ -54,20 +56,22 @@ final class LoadConnection {
     }
 
     var isConnected: Bool { srtp != nil }
+    var endpoint: LoadEndpoint { LoadEndpoint(credentials: ice.credentials, fingerprint: context.fingerprint) }
     /// Datagrams that came faster than they were read.
     var overflow: UInt64 { isAbandoned ? 0 : UInt64(CDatagramIO_sink_overflow(socket)) }
 
-    /// Takes the server's side. DTLS begins once a path is nominated.
+    /// Takes the server's side. DTLS begins once a path is nominated, and is begun by us unless the server wants to.
     func apply(_ transport: RemoteTransport, at now: MonotonicTime) {
         guard
             let remote = ICECredentials(usernameFragment: transport.usernameFragment, password: transport.password)
-        else { return fail("the answer has no usable ICE credentials") }
+        else { return fail("the server gave no usable ICE credentials") }
         ice.setRemote(remote)
+        remoteUsernameFragment = remote.usernameFragment
         for line in transport.candidates { add(candidate: line) }
         if dtls == nil {
             do throws(DTLSError) {
                 dtls = try DTLSSession(
-                    context: context, role: transport.setup == .passive ? .client : .server,
+                    context: context, role: transport.setup == .active ? .server : .client,
                     expecting: transport.fingerprint)
             } catch {
                 return fail("DTLS cannot begin: \(error)")

@@ -4,11 +4,10 @@
 //
 
 import CDatagramIO
-import SwiftProtobuf
 
-/// One participant of a load test: signalling on `/rtc/v1`, its connection, what it sends and what it has received.
+/// One participant of a load test: its signalling, its connections, what it sends and what it has received.
 ///
-///     connecting ─▶ upgraded, offer sent along ─▶ answered ─▶ ICE, DTLS ─▶ connected ─▶ first media
+///     connecting ─▶ upgraded ─▶ descriptions exchanged ─▶ ICE, DTLS ─▶ connected ─▶ first media
 final class LoadPeer {
     /// One packet in so many is decrypted, which proves that the keys are right and tells when it was sent.
     private static let sampleInterval: UInt64 = 64
@@ -16,12 +15,13 @@ final class LoadPeer {
     let index: Int
     let role: LoadTestPlan.Role
     let tracks: [GeneratedTrack]
-    let connection: LoadConnection
-    let signal: SignalClient
+    /// Carries what is sent. The same as ``receiving`` where one connection serves both ways, or one way is not used.
+    let sending: LoadConnection
+    let receiving: LoadConnection
+    private let signalling: any LoadSignalling
     let startedAt: MonotonicTime
     /// Whether somebody was sending when it joined, so that its first packet is worth waiting for.
     let expectsMedia: Bool
-    private var description: ClientDescription
     private(set) var firstMediaAt: MonotonicTime?
     private(set) var failure: String?
     private(set) var refusal: (status: Int, body: String)?
@@ -39,57 +39,36 @@ final class LoadPeer {
 
     /// Begins to join.
     init(
-        index: Int, plan: LoadTestPlan, address: ResolvedAddress, token: String, tracks: [GeneratedTrack],
-        expectsMedia: Bool, context: DTLSContext, at now: MonotonicTime
+        index: Int, plan: LoadTestPlan, address: ResolvedAddress, tracks: [GeneratedTrack], expectsMedia: Bool,
+        context: DTLSContext, at now: MonotonicTime
     ) throws(SocketError) {
         self.index = index
         role = plan.roles[index]
         self.tracks = tracks
         self.expectsMedia = expectsMedia
         startedAt = now
-        let connection = try LoadConnection(context: context)
-        var description = ClientDescription(
-            credentials: connection.ice.credentials, fingerprint: context.fingerprint)
-        for track in tracks { description.addSending(isVideo: track.isVideo, ssrc: track.ssrc, cid: track.cid) }
-        description.addReceiving(isVideo: false, count: plan.expectedTracks(of: index, video: false))
-        description.addReceiving(isVideo: true, count: plan.expectedTracks(of: index, video: true))
-        // An offer without any section is none; somebody who neither sends nor has anything to receive still joins.
-        if tracks.isEmpty, plan.roles.allSatisfy({ !$0.publishes }) {
-            description.addReceiving(isVideo: false, count: 1)
+        let sending = try LoadConnection(context: context)
+        var receiving = sending
+        switch plan.signalling {
+        case .liveKit:
+            signalling = try LiveKitSignalling(
+                index: index, plan: plan, token: plan.token(of: index), address: address, tracks: tracks,
+                endpoint: sending.endpoint)
+        case .janus(let room):
+            if role.publishes, role.subscribes { receiving = try LoadConnection(context: context) }
+            signalling = try JanusSignalling(
+                index: index, plan: plan, room: room, address: address, tracks: tracks,
+                sending: role.publishes ? sending.endpoint : nil,
+                receiving: role.subscribes ? receiving.endpoint : nil, at: now)
         }
-
-        var request = LiveKitJoinRequest()
-        request.clientInfo.sdk = .go
-        request.clientInfo.protocol = 16
-        request.clientInfo.otherSdks = "callbridge load-test"
-        request.connectionSettings.autoSubscribe = role.subscribes
-        request.addTrackRequests = tracks.map(Self.announcement)
-        request.publisherOffer = description.offer()
-        var wrapped = LiveKitWrappedJoinRequest()
-        wrapped.joinRequest = (try? request.serializedData()) ?? wrapped.joinRequest
-        let encoded = Base64URL.encode((try? wrapped.serializedBytes()) ?? [UInt8]())
-        signal = try SignalClient(
-            to: address, authority: plan.url.authority,
-            path: "\(plan.url.prefix)/rtc/v1?join_request=\(encoded)&auto_subscribe=\(role.subscribes ? 1 : 0)",
-            token: token)
-        self.connection = connection
-        self.description = description
+        self.sending = sending
+        self.receiving = receiving
     }
 
-    private static func announcement(_ track: GeneratedTrack) -> LiveKitAddTrackRequest {
-        var request = LiveKitAddTrackRequest()
-        request.cid = track.cid
-        request.type = track.isVideo ? .video : .audio
-        request.source = track.isVideo ? .camera : .microphone
-        request.disableRed = true
-        if track.isVideo {
-            request.width = 1280
-            request.height = 720
-        }
-        return request
-    }
-
-    var isConnected: Bool { connection.isConnected }
+    /// One or two.
+    var connections: [LoadConnection] { sending === receiving ? [sending] : [sending, receiving] }
+    var signalDescriptor: Int32 { signalling.socket.descriptor }
+    var isConnected: Bool { sending.isConnected }
     var hasFailed: Bool { failure != nil }
     /// In, as far as it can be.
     var hasJoined: Bool { isConnected && (firstMediaAt != nil || !expectsMedia) }
@@ -99,31 +78,37 @@ final class LoadPeer {
         guard failure == nil else { return }
         failure = reason
         for track in tracks { track.pause() }
-        signal.abandon()
-        connection.abandon()
+        signalling.socket.abandon()
+        for connection in connections { connection.abandon() }
     }
 
     /// Tells the server that it goes.
     func leave() {
-        guard !hasFailed else { return }
-        var request = LiveKitLeaveRequest()
-        request.reason = .clientInitiated
-        signal.send(.leave(request))
+        if !hasFailed { signalling.leave() }
     }
 
     /// Does what is due.
     func advance(to now: MonotonicTime) {
-        connection.advance(to: now)
-        if let reason = connection.failure { fail(reason) }
+        signalling.keepAlive(at: now)
+        for connection in connections {
+            connection.advance(to: now)
+            if let reason = connection.failure { fail(reason) }
+        }
     }
 
     // MARK: Signalling
 
     func signalBecameReady(at now: MonotonicTime) {
-        signal.advance { event in
-            switch event {
-            case .opened: break
-            case .message(let message): received(message, at: now)
+        signalling.advance { signal in
+            switch signal {
+            case .transport(let transport, .sending): sending.apply(transport, at: now)
+            case .transport(let transport, .receiving): receiving.apply(transport, at: now)
+            case .candidate(let line):
+                sending.add(candidate: line)
+                sending.advance(to: now)
+            case .streams(let ssrcs):
+                for ssrc in ssrcs { streams.expect(ssrc) }
+                while samples.count < streams.tallies.count { samples.append(SRTPReceiveStreamState()) }
             case .refused(let status, let body):
                 refusal = (status, body)
                 fail("the server answered \(status) \(body)")
@@ -132,53 +117,12 @@ final class LoadPeer {
         }
     }
 
-    private func received(_ message: LiveKitSignalResponse.OneOf_Message, at now: MonotonicTime) {
-        switch message {
-        case .answer(let answer): take(answer, at: now)
-        case .trickle(let trickle):
-            if let line = Self.candidate(in: trickle.candidateInit) {
-                connection.add(candidate: line)
-                connection.advance(to: now)
-            }
-        case .mediaSectionsRequirement(let requirement):
-            description.addReceiving(isVideo: false, count: Int(requirement.numAudios))
-            description.addReceiving(isVideo: true, count: Int(requirement.numVideos))
-            signal.send(.offer(description.offer()))
-        case .requestResponse(let response) where response.reason != .ok && response.reason != .queued:
-            fail("the server refused a request: \(response.reason) \(response.message)")
-        case .leave(let leave):
-            fail("the server sent the participant away: \(leave.reason)")
-        default: break
-        }
-    }
-
-    private func take(_ answer: LiveKitSessionDescription, at now: MonotonicTime) {
-        do throws(SDPError) {
-            let remote = try RemoteDescription(answer: SDPParser.parse(answer.sdp))
-            for ssrc in ClientDescription.streams(sentBy: remote) { streams.expect(ssrc) }
-            while samples.count < streams.tallies.count { samples.append(SRTPReceiveStreamState()) }
-            connection.apply(remote.transport, at: now)
-        } catch {
-            fail("the server's answer cannot be used: \(error)")
-        }
-    }
-
-    /// The value of `"candidate"` in the JSON of a trickle message; candidates hold no character that JSON escapes.
-    static func candidate(in json: String) -> String? {
-        guard let name = json.firstRange(of: "\"candidate\"") else { return nil }
-        let parts = json[name.upperBound...].split(separator: "\"", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].allSatisfy({ $0 == ":" || $0.isWhitespace }), !parts[1].isEmpty else {
-            return nil
-        }
-        return String(parts[1])
-    }
-
     // MARK: Media
 
-    /// Reads and counts what has come.
+    /// Reads and counts what has come on one of its connections.
     /// - Parameter onLatency: nanoseconds from sending to arrival of a sampled packet.
     func receive(
-        with sink: UnsafeMutablePointer<CDatagramIO_sink>, at now: MonotonicTime,
+        on connection: LoadConnection, with sink: UnsafeMutablePointer<CDatagramIO_sink>, at now: MonotonicTime,
         sentAt: (GeneratedTrack.Mark) -> UInt64?,
         onLatency: (UInt64) -> Void
     ) {
@@ -213,7 +157,7 @@ final class LoadPeer {
     }
 
     private func decrypt(_ packet: UnsafeMutableRawBufferPointer, at position: Int) -> GeneratedTrack.Mark? {
-        guard let receiver = connection.srtp?.receiver, let base = packet.baseAddress else { return nil }
+        guard let receiver = receiving.srtp?.receiver, let base = packet.baseAddress else { return nil }
         sampled += 1
         let result = receiver.unprotect(packet: base, length: packet.count, state: &samples[position])
         guard case .accepted(let length) = result,

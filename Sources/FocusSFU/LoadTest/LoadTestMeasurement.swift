@@ -106,7 +106,7 @@ struct LoadTestMeasurement {
         return LoadTestReport.Tester(
             processorSeconds: used, processorShare: seconds > 0 ? used / seconds : 0,
             waitingShare: seconds > 0 ? waited / seconds : 0,
-            overflow: run.peers.reduce(0) { $0 + $1.connection.overflow },
+            overflow: run.peers.reduce(0) { $1.connections.reduce($0) { $0 + $1.overflow } },
             unsent: run.tracks.reduce(0) { $0 + $1.lost }, lateness: .init(run.lateness))
     }
 }
@@ -129,7 +129,9 @@ extension LoadTestReport {
             subscribedTracks: subscribers.reduce(0) { sum, peer in
                 sum + peer.streams.tallies.count { $0.received > 0 }
             },
-            missingTracks: run.missingTracks, seconds: measurement.seconds,
+            missingTracks: run.missingTracks,
+            srtpProfile: stayed.lazy.compactMap { $0.sending.srtp?.profile.registeredName }.first,
+            seconds: measurement.seconds,
             sent: measurement.counts(of: run).sent, expected: expected, received: received, lost: lost,
             lossPercent: expected > 0 ? Double(lost) * 100 / Double(expected) : 0,
             duplicates: measurement.duplicates(of: run),
@@ -137,12 +139,23 @@ extension LoadTestReport {
             receivedBitsPerSecond: measurement.seconds > 0
                 ? Double(measurement.bytes(of: run)) * 8 / measurement.seconds : 0,
             unannounced: subscribers.reduce(0) { $0 + $1.unannounced },
-            refused: run.peers.reduce(0) { $0 + $1.connection.refused },
+            refused: run.peers.reduce(0) { $1.connections.reduce($0) { $0 + $1.refused } },
             sampled: subscribers.reduce(0) { $0 + $1.sampled },
             falsified: subscribers.reduce(0) { $0 + $1.falseSamples },
             joinTime: Times(run.joinTime), latency: Times(run.latency),
             server: measurement.server(forwarding: received, subscribers: subscribers.count),
-            tester: measurement.tester(of: run))
+            tester: measurement.tester(of: run),
+            flood: run.flood.map { Flood(kind: $0.plan.kind.rawValue, sent: $0.sent, unsent: $0.unsent) })
         bottleneck = disturbance
+    }
+}
+
+extension SRTPProfile {
+    /// In the registry of RFC 5764 §4.1.2.
+    fileprivate var registeredName: String {
+        switch self {
+        case .aes128CmHmacSha1Tag80: "SRTP_AES128_CM_HMAC_SHA1_80"
+        case .aeadAes128Gcm: "SRTP_AEAD_AES_128_GCM"
+        }
     }
 }

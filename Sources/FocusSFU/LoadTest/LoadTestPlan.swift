@@ -41,9 +41,16 @@ package struct LoadTestPlan: Sendable {
         case tokens([String])
     }
 
+    /// What kind of server it is.
+    enum Signalling: Sendable {
+        /// LiveKit's, or another that speaks its signalling.
+        case liveKit(room: String, Admission)
+        /// A Janus server's VideoRoom plugin on its WebSocket transport; a room that is not there is made.
+        case janus(room: UInt32)
+    }
+
     package var url: SignalURL
-    package var admission: Admission
-    package var room: String
+    let signalling: Signalling
     /// In joining order. Those that only publish come first and are sending before the others join.
     package var roles: [Role]
     package var audio = TrackShape(packetsPerSecond: 50, payloadBytes: 160)
@@ -56,11 +63,20 @@ package struct LoadTestPlan: Sendable {
     package var joinsAtOnce = 16
     /// Whose processor time and memory is measured.
     package var serverProcess: Int32?
+    /// What comes along with the call while it is measured.
+    package var flood: FloodPlan?
 
+    /// For LiveKit's server, or one that speaks as it does.
     package init(url: SignalURL, admission: Admission, room: String, roles: [Role]) {
         self.url = url
-        self.admission = admission
-        self.room = room
+        signalling = .liveKit(room: room, admission)
+        self.roles = roles
+    }
+
+    /// For a Janus server.
+    package init(url: SignalURL, videoRoom: UInt32, roles: [Role]) {
+        self.url = url
+        signalling = .janus(room: videoRoom)
         self.roles = roles
     }
 
@@ -85,11 +101,12 @@ package struct LoadTestPlan: Sendable {
         return roles.count { video ? $0.publishesVideo : $0.publishesAudio } - (isPublisher ? 1 : 0)
     }
 
-    /// What lets a participant in. Empty only when the key is none that signs.
+    /// What lets a participant in. Empty where nothing is asked for, or when the key is none that signs.
     func token(of index: Int) -> String {
-        switch admission {
-        case .tokens(let tokens): return tokens[index]
-        case .key(let key):
+        switch signalling {
+        case .janus: return ""
+        case .liveKit(_, .tokens(let tokens)): return tokens[index]
+        case .liveKit(let room, .key(let key)):
             var grant = VideoGrant()
             grant.roomJoin = true
             // A join may make the room where rooms do not come by themselves.

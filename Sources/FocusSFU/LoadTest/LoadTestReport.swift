@@ -47,6 +47,14 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
         package var lateness: Times
     }
 
+    package struct Flood: Equatable, Sendable, Encodable {
+        package var kind: String
+        /// Packets given to the kernel in the measured window.
+        package var sent: UInt64
+        /// Packets that the kernel had no room for.
+        package var unsent: UInt64
+    }
+
     package var pacing: String
     package var participants: Int
     package var joined: Int
@@ -59,6 +67,8 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
     package var subscribedTracks: Int
     /// Streams that should flow and never did.
     package var missingTracks: Int
+    /// What media was encrypted with, by its name in the registry of DTLS-SRTP profiles; nil when nobody came in.
+    package var srtpProfile: String?
     package var seconds: Double
     package var sent: UInt64
     /// What would have arrived without any loss: each packet once at each of its subscribers.
@@ -83,6 +93,7 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
     package var latency: Times
     package var server: Server?
     package var tester: Tester
+    package var flood: Flood?
     /// What makes the figures say less of the server than they seem to; nil when nothing does.
     package var bottleneck: String?
 

@@ -19,7 +19,6 @@ package final class LoadTestRun {
     /// The loop's own step while sockets are read in turn.
     private static let step: UInt64 = 1_000_000
     private static let tick: UInt64 = 20_000_000
-    private static let progressInterval: UInt64 = 500_000_000
     private static let joinLimitMilliseconds: UInt64 = 30_000
     private static let settleLimitMilliseconds: UInt64 = 15_000
     /// Nothing arrives for so long before and after the measured window, so that counts are exact.
@@ -27,9 +26,15 @@ package final class LoadTestRun {
     /// A server that has not delivered by then what it was sent is not waited for any longer.
     private static let quietLimitMilliseconds: UInt64 = 20_000
 
+    /// Which socket of a participant an event is about: the lowest two bits; the others are the participant's number.
+    private static let signalTag: UInt64 = 0
+    private static let sendingTag: UInt64 = 1
+    private static let receivingTag: UInt64 = 2
+
     private enum Phase: Equatable {
         case joining
-        case settling(since: MonotonicTime)
+        /// Since the last stream began to flow.
+        case settling(since: MonotonicTime, missing: Int)
         case pausing(since: MonotonicTime)
         case measuring(since: MonotonicTime)
         case draining(since: MonotonicTime)
@@ -53,6 +58,7 @@ package final class LoadTestRun {
     /// Those whose sockets are read in turn. Who only sends hears little, and must hear of a wanted key frame at once.
     private var readers: [LoadPeer] = []
     private var isSending = true
+    let flood: FloodSource?
     private var nextJoinAt = MonotonicTime.zero
     private var cursor = 0
     private var owed: UInt64 = 0
@@ -63,13 +69,14 @@ package final class LoadTestRun {
     private(set) var measurement = LoadTestMeasurement()
     /// What all had received when that last changed, and when it did.
     private var lastArrival = (count: UInt64(0), at: MonotonicTime.zero)
-    private var progressMeter: (at: MonotonicTime, own: OwnUsage, server: ProcessUsage?)
+    private var progressMeter: ProgressMeter
 
     /// Looks up the server's name and makes what all participants share.
     package init(
         _ plan: LoadTestPlan, onProgress: @escaping (LoadTestProgress) -> Void
     ) throws(LoadTestFault) {
         self.plan = plan
+        flood = plan.flood.map { FloodSource($0) }
         self.onProgress = onProgress
         address = try plan.url.resolve()
         do throws(DTLSError) {
@@ -77,7 +84,7 @@ package final class LoadTestRun {
         } catch {
             throw .system("no DTLS certificate: \(error)")
         }
-        progressMeter = (MonotonicClock.now(), OwnUsage.now(), nil)
+        progressMeter = ProgressMeter(serverProcess: plan.serverProcess, at: MonotonicClock.now())
         let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard epoll >= 0 else { throw .system(SocketError(call: "epoll_create1", errno: errno).description) }
         guard let sink = CDatagramIO_sink_create(32) else {
@@ -111,6 +118,7 @@ package final class LoadTestRun {
         while phase != .done {
             let now = MonotonicClock.now()
             sendDue(at: now)
+            flood?.sendDue(at: now)
             readInTurn(at: now)
             if now >= nextTick {
                 nextTick = MonotonicTime(nanoseconds: now.nanoseconds + Self.tick)
@@ -119,13 +127,13 @@ package final class LoadTestRun {
             let count = wait(until: nextTick, &events)
             let woken = MonotonicClock.now()
             for event in events.prefix(Int(max(0, count))) {
-                let peer = peers[Int(event.data.u64 >> 1)]
-                if event.data.u64 & 1 == 0 {
-                    peer.signalBecameReady(at: woken)
-                } else {
-                    receive(peer, at: woken)
-                    noteJoined(peer, at: woken)
+                let peer = peers[Int(event.data.u64 >> 2)]
+                switch event.data.u64 & 3 {
+                case Self.signalTag: peer.signalBecameReady(at: woken)
+                case Self.sendingTag: receive(peer, on: peer.sending, at: woken)
+                default: receive(peer, on: peer.receiving, at: woken)
                 }
+                noteJoined(peer, at: woken)
             }
         }
         for peer in peers { peer.leave() }
@@ -136,6 +144,7 @@ package final class LoadTestRun {
         let now = MonotonicClock.now().nanoseconds
         var due = tick.nanoseconds
         if isSending { for track in tracks where track.nextDue < due { due = track.nextDue } }
+        if let flood { due = min(due, flood.nextDue) }
         if !readers.isEmpty {
             due = min(due, now + max(Self.step, Self.readInterval / UInt64(readers.count)))
         }
@@ -147,7 +156,8 @@ package final class LoadTestRun {
     private func sendDue(at now: MonotonicTime) {
         guard isSending else { return }
         for track in tracks where track.nextDue <= now.nanoseconds {
-            let late = track.sendDue(at: now, on: owners[Int(track.number)].connection)
+            let late = track.sendDue(at: now, on: owners[Int(track.number)].sending)
+            if late != nil { flood?.record(track) }
             if let late, case .measuring = phase { lateness.add(microseconds: late / 1_000) }
         }
     }
@@ -162,14 +172,14 @@ package final class LoadTestRun {
         while owed >= Self.readInterval {
             owed -= Self.readInterval
             cursor = (cursor + 1) % readers.count
-            receive(readers[cursor], at: now)
+            receive(readers[cursor], on: readers[cursor].receiving, at: now)
         }
     }
 
-    private func receive(_ peer: LoadPeer, at now: MonotonicTime) {
+    private func receive(_ peer: LoadPeer, on connection: LoadConnection, at now: MonotonicTime) {
         let isMeasuring = if case .measuring = phase { true } else { false }
         peer.receive(
-            with: sink, at: now,
+            on: connection, with: sink, at: now,
             sentAt: { [tracks] mark in
                 tracks.indices.contains(Int(mark.track)) ? tracks[Int(mark.track)].time(of: mark.packet) : nil
             },
@@ -224,8 +234,8 @@ package final class LoadTestRun {
         let peer: LoadPeer
         do throws(SocketError) {
             peer = try LoadPeer(
-                index: index, plan: plan, address: address, token: plan.token(of: index), tracks: own,
-                expectsMedia: role.subscribes && isAnySending, context: context, at: now)
+                index: index, plan: plan, address: address, tracks: own, expectsMedia: role.subscribes && isAnySending,
+                context: context, at: now)
         } catch {
             if error.errno == EMFILE || error.errno == ENFILE { throw .system(error.description) }
             throw .unreachable(error.description)
@@ -234,8 +244,11 @@ package final class LoadTestRun {
         joining.append(peer)
         tracks += own
         owners += own.map { _ in peer }
-        try watch(peer.signal.descriptor, UInt64(index) << 1, for: EPOLLIN, EPOLLOUT)
-        try watch(peer.connection.socket, UInt64(index) << 1 | 1, for: EPOLLIN)
+        let tag = UInt64(index) << 2
+        try watch(peer.signalDescriptor, tag | Self.signalTag, for: EPOLLIN, EPOLLOUT)
+        for (connection, kind) in zip(peer.connections, [Self.sendingTag, Self.receivingTag]) {
+            try watch(connection.socket, tag | kind, for: EPOLLIN)
+        }
     }
 
     private func noteJoined(_ peer: LoadPeer, at now: MonotonicTime) {
@@ -249,7 +262,7 @@ package final class LoadTestRun {
         settled.append(peer)
         if peer.role.subscribes {
             readers.append(peer)
-            epoll_ctl(epoll, EPOLL_CTL_DEL, peer.connection.socket, nil)
+            epoll_ctl(epoll, EPOLL_CTL_DEL, peer.receiving.socket, nil)
         }
         if peer.expectsMedia, let first = peer.firstMediaAt {
             joinTime.add(microseconds: first.nanoseconds(since: peer.startedAt) / 1_000)
@@ -273,18 +286,22 @@ package final class LoadTestRun {
             try beginJoins(at: now)
             if peers.count == plan.roles.count, joining.isEmpty {
                 try requireBothSides()
-                phase = .settling(since: now)
+                phase = .settling(since: now, missing: missingTracks)
             }
-        case .settling(let since):
-            if missingTracks == 0 || now.milliseconds(since: since) > Self.settleLimitMilliseconds {
+        case .settling(let since, let before):
+            let missing = missingTracks
+            if missing == 0 || now.milliseconds(since: since) > Self.settleLimitMilliseconds {
                 stopSending()
                 phase = .pausing(since: now)
+            } else if missing < before {
+                phase = .settling(since: now, missing: missing)
             }
         case .pausing(let since):
             if try isQuiet(since: since, at: now) { try beginMeasuring(at: now) }
         case .measuring(let since):
             if now.milliseconds(since: since) >= UInt64(plan.durationSeconds) * 1_000 {
                 stopSending()
+                flood?.end()
                 measurement.end(server: try serverUsage(), at: now)
                 phase = .draining(since: now)
             }
@@ -320,6 +337,7 @@ package final class LoadTestRun {
             track.resume(at: now, delay: spread * UInt64(index) / UInt64(tracks.count))
         }
         phase = .measuring(since: now)
+        try flood?.begin(owners: owners, context: context, at: now)
     }
 
     /// A wrong key, or an address where nobody is, is not worth asking about hundreds of times.
@@ -356,18 +374,11 @@ package final class LoadTestRun {
     }
 
     private func report(at now: MonotonicTime) {
-        guard now.nanoseconds(since: progressMeter.at) >= Self.progressInterval else { return }
-        let seconds = Double(now.nanoseconds(since: progressMeter.at)) / 1_000_000_000
-        let own = OwnUsage.now()
-        let server = plan.serverProcess.flatMap(ProcessUsage.init(of:))
+        guard progressMeter.isDue(at: now) else { return }
         var progress = LoadTestProgress(
             phase: .joining, joined: settled.count, failed: peers.count { $0.hasFailed },
             participants: plan.roles.count, elapsedSeconds: 0, durationSeconds: plan.durationSeconds, sent: 0,
-            received: 0, serverShare: nil,
-            testerShare: (own.processorSeconds - progressMeter.own.processorSeconds) / seconds)
-        if let server, let last = progressMeter.server {
-            progress.serverShare = (server.processorSeconds - last.processorSeconds) / seconds
-        }
+            received: 0, serverShare: nil, testerShare: 0)
         switch phase {
         case .joining: break
         case .settling, .pausing: progress.phase = .settling
@@ -377,7 +388,7 @@ package final class LoadTestRun {
         case .draining, .done: progress.phase = .finishing
         }
         (progress.sent, progress.received) = measurement.counts(of: self)
-        progressMeter = (now, own, server)
+        (progress.serverShare, progress.testerShare) = progressMeter.shares(at: now)
         onProgress(progress)
     }
 }

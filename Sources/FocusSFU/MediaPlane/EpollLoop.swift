@@ -12,8 +12,11 @@ import Synchronization
 /// Jobs of the actor and closures from other threads arrive through the inbox in order; a socket's readiness and the
 /// tick are delivered on the same thread, so the actor's state is touched by this thread alone.
 ///
-/// Waking: a producer writes the eventfd only when the loop may sleep. The loop drains, arms `mayBeAsleep`, looks once
-/// more and only then sleeps, so no work is left behind.
+/// Waking: a producer writes the eventfd only when the loop may sleep. The loop works off its inbox, arms `mayBeAsleep`,
+/// looks once more and only then sleeps, so no work is left behind.
+///
+/// Fairness: work has ``workNanoseconds`` at a time, then the socket and the tick have their turn. A crowd that joins, or a
+/// flood of messages, delays itself and no media.
 package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     // Safety of @unchecked: `inbox` is guarded by `lock`; `thread` is written once before the thread serves work;
     // everything else is immutable or atomic.
@@ -22,16 +25,19 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         case closure(@Sendable () -> Void)
     }
 
-    /// What a loop serves. Both are called on the loop's thread.
+    /// What a loop serves. All are called on the loop's thread.
     package protocol Client: AnyObject, Sendable {
         nonisolated func socketBecameReadable()
         /// Called about every ``tickMilliseconds``.
         nonisolated func tick()
+        /// Called after some work, readiness or tick, before the loop may sleep.
+        nonisolated func willSleep()
         /// Called whenever the loop has been awake: work that others offer may be done.
         nonisolated func help()
     }
 
     package static let tickMilliseconds: Int32 = 20
+    private static let workNanoseconds: UInt64 = 2_000_000
 
     private let epoll: Int32
     private let wakeup: Int32
@@ -68,9 +74,12 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     }
 
     /// Starts the thread. It holds the loop and the client until ``stop()``.
-    package func start(socket: Int32, client: any Client, name: String) throws {
-        try watch(socket)
-        let context = Unmanaged.passRetained(ThreadContext(loop: self, client: client, name: name))
+    ///
+    /// - Parameter socket: without one there is no tick either: the loop sleeps until it is woken.
+    package func start(socket: Int32?, client: any Client, name: String) throws {
+        if let socket { try watch(socket) }
+        let context = Unmanaged.passRetained(
+            ThreadContext(loop: self, client: client, name: name, ticks: socket != nil))
         var handle = pthread_t()
         let status = pthread_create(&handle, nil, { raw in
             guard let raw else { return nil }
@@ -127,53 +136,71 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
 
     private var isOnLoop: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    /// Runs everything in the inbox; returns whether there was anything.
-    private func drain(_ batch: inout [Work]) -> Bool {
+    /// Work taken from the inbox, and how much of it is done.
+    private struct Batch {
+        var work: [Work] = []
+        var done = 0
+    }
+
+    /// Takes what is in the inbox when the batch is done; returns whether there is anything to do.
+    private func refill(_ batch: inout Batch) -> Bool {
+        guard batch.done == batch.work.count else { return true }
+        batch.work.removeAll(keepingCapacity: true)
+        batch.done = 0
         pthread_mutex_lock(lock)
-        swap(&batch, &inbox)
+        swap(&batch.work, &inbox)
         pthread_mutex_unlock(lock)
-        guard !batch.isEmpty else { return false }
-        for work in batch {
-            switch work {
+        return !batch.work.isEmpty
+    }
+
+    /// Runs what is in the inbox until it is empty or the time is up.
+    private func work(_ batch: inout Batch) {
+        let start = MonotonicClock.now()
+        while refill(&batch), MonotonicClock.now().nanoseconds(since: start) < Self.workNanoseconds {
+            let next = batch.work[batch.done]
+            batch.done += 1
+            switch next {
             case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
             case .closure(let body): body()
             }
         }
-        batch.removeAll(keepingCapacity: true)
-        return true
     }
 
     private final class ThreadContext {
         let loop: EpollLoop
         let client: any Client
         let name: String
+        let ticks: Bool
 
-        init(loop: EpollLoop, client: any Client, name: String) {
+        init(loop: EpollLoop, client: any Client, name: String, ticks: Bool) {
             self.loop = loop
             self.client = client
             self.name = name
+            self.ticks = ticks
         }
 
         func run() {
             CDatagramIO_name_thread(name)
             loop.thread.store(UInt(pthread_self()), ordering: .relaxed)
-            loop.serve(client)
+            loop.serve(client, ticks: ticks)
         }
     }
 
-    private func serve(_ client: any Client) {
+    private func serve(_ client: any Client, ticks: Bool) {
         var events = [epoll_event](repeating: epoll_event(), count: 4)
-        var batch: [Work] = []
+        var batch = Batch()
         var nextTick = MonotonicClock.now().advanced(byMilliseconds: UInt64(Self.tickMilliseconds))
         while !stopping.load(ordering: .relaxed) {
-            while drain(&batch) {}
+            work(&batch)
+            client.willSleep()
             mayBeAsleep.store(true, ordering: .sequentiallyConsistent)
-            if drain(&batch) {
-                mayBeAsleep.store(false, ordering: .sequentiallyConsistent)
-                continue
+            var milliseconds: Int32 = -1
+            if ticks {
+                let untilTick = nextTick.nanoseconds(since: MonotonicClock.now())
+                milliseconds = Int32((untilTick + 999_999) / 1_000_000)
             }
-            let untilTick = nextTick.nanoseconds(since: MonotonicClock.now())
-            let ready = epoll_wait(epoll, &events, Int32(events.count), Int32((untilTick + 999_999) / 1_000_000))
+            if refill(&batch) { milliseconds = 0 }
+            let ready = epoll_wait(epoll, &events, Int32(events.count), milliseconds)
             mayBeAsleep.store(false, ordering: .sequentiallyConsistent)
             if ready > 0 {
                 for event in events.prefix(Int(ready)) {
@@ -187,12 +214,12 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
             }
             client.help()
             let now = MonotonicClock.now()
-            if now >= nextTick {
+            if ticks, now >= nextTick {
                 client.tick()
                 nextTick = now.advanced(byMilliseconds: UInt64(Self.tickMilliseconds))
             }
         }
-        while drain(&batch) {}
+        while refill(&batch) { work(&batch) }
     }
 }
 

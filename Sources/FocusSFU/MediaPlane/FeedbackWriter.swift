@@ -10,6 +10,7 @@
 enum FeedbackWriter {
     static let reportIntervalMilliseconds: UInt64 = 1_000
     static let senderReportIntervalMilliseconds: UInt64 = 3_000
+    static let leastPacketsForLoss: UInt32 = 10
     /// The SSRC our RTCP comes from; receivers only ask that it be no media SSRC.
     static let ssrc: UInt32 = 1
     /// A PLI is asked for again after this long without a key frame.
@@ -27,6 +28,10 @@ enum FeedbackWriter {
                 let block = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now)
             {
                 blocks.append(block)
+                // Pauses (DTX) leave a few packets, of which one is no share to speak of.
+                if stream.pointee.statistics.expectedLately >= leastPacketsForLoss {
+                    transport.participant?.quality.noteLoss(block.fractionLost)
+                }
             }
             guard stream.pointee.repaired == nil else { continue }
             if stream.pointee.acceptsNACK { requestMissing(of: stream, roundTrip: roundTrip, at: now, into: &writer) }

@@ -26,7 +26,6 @@ extension MediaPlane {
         claims.notBefore = nil
         claims.issuedAt = now
         claims.expiry = max(claims.expiry ?? now, now + 600)
-        claims.identity = participant.identity
         claims.name = participant.name
         claims.metadata = participant.metadata
         claims.attributes = participant.attributes

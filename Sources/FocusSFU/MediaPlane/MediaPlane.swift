@@ -31,6 +31,8 @@ final class MediaPlane {
     private(set) var now = MonotonicClock.now()
     /// Transports that have not come up yet.
     var pendingHandshakes = 0
+    /// Rooms whose participants have changed since the last ``announceChanges()``.
+    var roomsWithChanges: [Room] = []
     var stunResponse = ByteWriter(reservingCapacity: 256)
     private var drops = DropCounters()
     private(set) var packetsReceived: UInt64 = 0
@@ -39,7 +41,7 @@ final class MediaPlane {
 
     private let ingress: UnsafeMutablePointer<CDatagramIO_batch>
     private let turn: UnsafeMutablePointer<Turn>
-    /// Large turns of ours that other workers may help with, and theirs that this one may help with.
+    /// Large turns of ours that other threads may help with, and others' that this one may help with.
     let shared: SharedTurn
     private let neighbours: Neighbours
     /// For others' turns: their datagrams leave through their sockets.
@@ -47,7 +49,6 @@ final class MediaPlane {
 
     var transports: TransportTable
     private var associations: [SCTPAssociationID: Unmanaged<PeerTransport>] = [:]
-    private var lastDataTimers = MonotonicClock.now()
 
     /// - Parameter wakeForData: called from any thread when an association has output; has ``drainData(of:)`` called.
     init(
@@ -117,6 +118,11 @@ final class MediaPlane {
         pendingHandshakes < configuration.limits.pendingHandshakes
     }
 
+    /// Before the worker sleeps: everybody hears what has happened.
+    func announceChanges() {
+        while let room = roomsWithChanges.popLast() { room.announceChanges() }
+    }
+
     // MARK: Data channels
 
     func makeAssociation(for transport: PeerTransport) throws(SCTPError) -> SCTPAssociation {
@@ -131,14 +137,6 @@ final class MediaPlane {
 
     func drainData(of association: SCTPAssociationID) {
         associations[association]?.takeUnretainedValue().drainData()
-    }
-
-    /// Lets the SCTP timers of the whole process run; one worker does it for all.
-    func advanceDataTimers() {
-        let elapsed = now.milliseconds(since: lastDataTimers)
-        guard elapsed > 0 else { return }
-        lastDataTimers = now
-        SCTPStack.process.handleTimers(elapsedMilliseconds: UInt32(clamping: elapsed))
     }
 
     // MARK: The packet path
@@ -228,18 +226,18 @@ final class MediaPlane {
         guard let receiver = route.pointee.receiver, let header = try? RTPHeader(reading: packet) else {
             return drops.count(.rtpMalformed)
         }
-        if !route.pointee.hasRoomForStream { transport.removeStaleStreams() }
-        guard route.pointee.hasRoomForStream else { return drops.count(.rtpTooManyStreams) }
-        guard let stream = transport.makeStream(header: header, packet: packet) else {
-            return drops.count(.rtpUnknownStream)
-        }
-        switch receiver.unprotect(packet: base, length: length, state: &stream.pointee.srtp) {
-        case .refused(let reason):
-            drops.count(reason)
-            stream.deinitialize(count: 1)
-            stream.deallocate()
+        var state = SRTPReceiveStreamState()
+        switch receiver.unprotect(packet: base, length: length, state: &state) {
+        case .refused(let reason): drops.count(reason)
         case .accepted(let plainLength):
-            _ = transport.adopt(stream)
+            if !route.pointee.hasRoomForStream { transport.removeStaleStreams() }
+            guard route.pointee.hasRoomForStream else { return drops.count(.rtpTooManyStreams) }
+            // Headers and their extensions are in the clear; only they say what it is.
+            guard let stream = transport.makeStream(header: header, packet: packet) else {
+                return drops.count(.rtpUnknownStream)
+            }
+            stream.pointee.srtp = state
+            transport.adopt(stream)
             accept(base, length: plainLength, stream: stream, route: route)
         }
     }
@@ -300,7 +298,7 @@ final class MediaPlane {
             media.pointee.cache.store(
                 .init(
                     sequence: sequence, timestamp: header.timestamp, marker: header.marker, descriptor: descriptor,
-                    payload: payload))
+                    payload: payload), at: now)
         }
         turn.pointee.add(
             ReceivedPacket(
@@ -335,12 +333,12 @@ final class MediaPlane {
         speakers.pointee.levelReceived(level, from: number, milliseconds: milliseconds)
     }
 
-    /// Sends this turn's packets to their subscribers, with the help of other workers when there are many.
+    /// Sends this turn's packets to their subscribers, with the help of other threads when there are many.
     @inline(__always)
     private func forwardTurn() {
         guard turn.pointee.packetCount > 0 else { return }
         turn.pointee.time = now
-        let count = neighbours.isEmpty ? 0 : turn.pointee.datagramCount
+        let count = neighbours.isAlone ? 0 : turn.pointee.datagramCount
         if count < SharedTurn.leastDatagramCount {
             forwarder.forward(turn, lane: nil)
         } else {

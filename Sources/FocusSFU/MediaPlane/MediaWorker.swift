@@ -20,12 +20,13 @@ package actor MediaWorker: EpollLoop.Client {
     private let plane: MediaPlane
     private var rooms: [String: Room] = [:]
     private var participants: [ObjectIdentifier: Participant] = [:]
-    private let onRoomEnded: @Sendable (String) -> Void
+    private let onRoomEnded: @Sendable (_ name: String, _ sid: String) -> Void
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     init(
-        index: Int, environment: FocusEnvironment, onRoomEnded: @escaping @Sendable (String) -> Void
+        index: Int, environment: FocusEnvironment,
+        onRoomEnded: @escaping @Sendable (_ name: String, _ sid: String) -> Void
     ) throws {
         self.index = index
         self.onRoomEnded = onRoomEnded
@@ -44,11 +45,13 @@ package actor MediaWorker: EpollLoop.Client {
         box.set(self)
     }
 
-    /// Lets these workers help each other with large turns. Before any of them starts.
-    static func introduce(_ workers: [MediaWorker]) {
+    /// Lets these help each other with large turns. Before any of them starts.
+    static func introduce(_ workers: [MediaWorker], _ helpers: [TurnHelper]) {
         for worker in workers {
-            worker.neighbours.set(workers.filter { $0 !== worker }.map { ($0.shared, $0.loop) })
+            let others = workers.filter { $0 !== worker }
+            worker.neighbours.set(turns: others.map(\.shared), loops: others.map(\.loop) + helpers.map(\.loop))
         }
+        for helper in helpers { helper.introduce(to: workers.map(\.shared)) }
     }
 
     /// Starts the thread.
@@ -82,6 +85,10 @@ package actor MediaWorker: EpollLoop.Client {
         assumeIsolated { $0.advance() }
     }
 
+    package nonisolated func willSleep() {
+        assumeIsolated { $0.plane.announceChanges() }
+    }
+
     package nonisolated func help() {
         assumeIsolated { $0.plane.help() }
     }
@@ -89,7 +96,8 @@ package actor MediaWorker: EpollLoop.Client {
     private func advance() {
         plane.updateTime()
         let now = plane.now
-        if index == 0 { plane.advanceDataTimers() }
+        // One worker does it for all.
+        if index == 0 { SCTPStack.process.advance(to: now) }
         for room in rooms.values {
             room.advance(to: now)
             if room.hasExpired(at: now) { end(room, reason: .roomClosed) }
@@ -99,21 +107,18 @@ package actor MediaWorker: EpollLoop.Client {
 
     // MARK: Rooms
 
-    func createRoom(named name: String, settings: RoomSettings) -> LiveKitRoom {
+    func createRoom(named name: String, wishes: RoomSettings.Wishes, otherwise settings: RoomSettings) -> LiveKitRoom {
         plane.updateTime()
         if let room = rooms[name] {
-            room.settings = settings
+            room.change(wishes)
             return room.info
         }
         let room = Room(
-            name: name, settings: settings, plane: plane, log: log, unixMilliseconds: UnixClock.milliseconds())
+            name: name, settings: settings.applying(wishes), plane: plane, log: log,
+            unixMilliseconds: UnixClock.milliseconds())
         rooms[name] = room
         log.info("room created", metadata: ["room": .string(name), "sid": .string(room.sid)])
         return room.info
-    }
-
-    func roomInfo(named name: String) -> LiveKitRoom? {
-        rooms[name]?.info
     }
 
     func allRooms() -> [LiveKitRoom] {
@@ -138,7 +143,7 @@ package actor MediaWorker: EpollLoop.Client {
         for participant in room.order { room.remove(participant, reason: reason, action: .disconnect) }
         rooms[room.name] = nil
         log.info("room ended", metadata: ["room": .string(room.name), "reason": .string("\(reason)")])
-        onRoomEnded(room.name)
+        onRoomEnded(room.name, room.sid)
     }
 
     private func closeAllRooms() {
@@ -163,17 +168,22 @@ package actor MediaWorker: EpollLoop.Client {
                 return refuse(.stateMismatch, .reconnect)
             }
             // The latest token counts, also for what it no longer allows.
-            participant.resume(with: session, parameters: parameters)
+            participant.resume(with: session, claims: claims, parameters: parameters)
             participants[ObjectIdentifier(session)] = participant
             return
+        }
+        // Before the earlier session goes: the others are not told that it did.
+        guard plane.hasRoomForHandshake else {
+            plane.count(.dtlsTooManyHandshakes)
+            return refuse(.joinFailure, .disconnect)
         }
         if let previous = room.participants[identity] {
             room.remove(previous, reason: .duplicateIdentity, action: .disconnect, isReplaced: true)
         } else if room.isFull {
             return refuse(.joinFailure, .disconnect)
         }
-        guard plane.hasRoomForHandshake else {
-            plane.count(.dtlsTooManyHandshakes)
+        guard room.hasPlace(for: identity, of: claims) else {
+            signalRefusals.count(.tooManySessions)
             return refuse(.joinFailure, .disconnect)
         }
         let participant = room.join(

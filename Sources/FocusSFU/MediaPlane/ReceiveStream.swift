@@ -8,6 +8,8 @@
 /// Owned by its ``PeerTransport``; the packet path goes through a pointer to it.
 package struct ReceiveStream: ~Copyable {
     package let ssrc: UInt32
+    /// Of the SDP section it belongs to.
+    package let mid: String
     package let isVideo: Bool
     package let clockRate: UInt32
     package let payloadType: UInt8
@@ -30,17 +32,16 @@ package struct ReceiveStream: ~Copyable {
     package var lastPacketTimestamp: UInt32 = 0
     package var packetCount: UInt64 = 0
     package var octetCount: UInt64 = 0
-    /// Index of the SDP section it belongs to.
-    package var sectionIndex = 0
     /// Where its packets go; nil until the section is bound to a track.
     package var route: UnsafeMutablePointer<TrackRoute>?
 
     package init(
-        ssrc: UInt32, isVideo: Bool, clockRate: UInt32, payloadType: UInt8, codec: VideoCodec?, layer: Int8,
+        ssrc: UInt32, mid: String, isVideo: Bool, clockRate: UInt32, payloadType: UInt8, codec: VideoCodec?, layer: Int8,
         repaired: UnsafeMutablePointer<ReceiveStream>?, extensions: HeaderExtensionIDs, acceptsNACK: Bool,
         bufferPackets: Int, keyFrameIntervalMilliseconds: UInt64, at now: MonotonicTime
     ) {
         self.ssrc = ssrc
+        self.mid = mid
         self.isVideo = isVideo
         self.clockRate = clockRate
         self.payloadType = payloadType

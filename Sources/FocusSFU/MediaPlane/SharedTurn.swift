@@ -6,7 +6,7 @@
 import CDatagramIO
 import Synchronization
 
-/// A worker's large turn, offered to the other workers, so that one room is not held to one core.
+/// A worker's large turn, offered to other threads, so that one room is not held to one core.
 ///
 /// The subscribers of a worker are spread over lanes. A turn is forwarded lane by lane; whoever is free, its owner included,
 /// takes the next lane and forwards it through the owner's socket. The owner goes on when all lanes are done, so packets
@@ -68,35 +68,38 @@ final class SharedTurn: @unchecked Sendable {
     }
 }
 
-/// The turns of the other workers that a worker may help with, and how to wake their helpers.
+/// The turns that a thread may help with, and the threads that may help with its own.
 final class Neighbours: @unchecked Sendable {
-    // Safety of @unchecked: written once, before the workers' threads start.
-    private var others: [(shared: SharedTurn, loop: EpollLoop)] = []
+    // Safety of @unchecked: written once, before the threads start.
+    private var turns: [SharedTurn] = []
+    private var loops: [EpollLoop] = []
 
-    func set(_ others: [(shared: SharedTurn, loop: EpollLoop)]) {
-        self.others = others
+    func set(turns: [SharedTurn], loops: [EpollLoop]) {
+        self.turns = turns
+        self.loops = loops
     }
 
-    var isEmpty: Bool { others.isEmpty }
-
-    /// Wakes as many sleeping workers as the work is worth.
-    func wake(forDatagrams count: Int) {
-        var wanted = min(count / SharedTurn.leastDatagramCount, Int(SharedTurn.laneCount) - 1)
-        for other in others where wanted > 0 {
-            other.loop.wake()
-            wanted -= 1
-        }
-    }
+    /// Nobody to help us.
+    var isAlone: Bool { loops.isEmpty }
 
     /// Forwards lanes of others' turns while there are any.
     func help(with forwarder: Forwarder) {
-        for other in others {
-            while let lane = other.shared.claim() {
-                forwarder.egress.use(socket: other.shared.socket)
-                forwarder.forward(other.shared.turn, lane: lane)
+        for shared in turns {
+            while let lane = shared.claim() {
+                forwarder.egress.use(socket: shared.socket)
+                forwarder.forward(shared.turn, lane: lane)
                 forwarder.egress.finish()
-                other.shared.finish()
+                shared.finish()
             }
+        }
+    }
+
+    /// Wakes as many sleeping ones as the work is worth.
+    func wake(forDatagrams count: Int) {
+        var wanted = min(count / SharedTurn.leastDatagramCount, Int(SharedTurn.laneCount) - 1)
+        for loop in loops where wanted > 0 {
+            loop.wake()
+            wanted -= 1
         }
     }
 }

@@ -3,17 +3,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// How good a participant's connection is, from the loss it reports and the loss we see on what it sends.
+/// How good a participant's connection is, by the loss on what it receives, which it reports, and on what it sends,
+/// which we see. The worse of the two counts.
 ///
 /// Scores run from 0 to 100; rising ones are smoothed more than falling ones, so that a bad moment shows at once and
 /// a recovery has to last.
 struct ConnectionQualityMeter {
     static let intervalMilliseconds: UInt64 = 5_000
 
-    private(set) var current = LiveKitConnectionQuality.excellent
     private var smoothed: Float = 100
-    /// The worst fraction of loss reported since the last evaluation, in 256ths.
+    /// The worst fraction of loss since the last evaluation, in 256ths.
     private var worstLoss: UInt8 = 0
+
+    var current: LiveKitConnectionQuality {
+        switch smoothed {
+        case 80...: .excellent
+        case 40..<80: .good
+        case 20..<40: .poor
+        default: .lost
+        }
+    }
 
     /// As clients show it, up to 4.5.
     var score: Float { smoothed * 4.5 / 100 }
@@ -22,21 +31,13 @@ struct ConnectionQualityMeter {
         worstLoss = max(worstLoss, fraction)
     }
 
-    mutating func evaluate(_ participant: Participant) {
+    /// - Parameter silence: how long nothing has come, milliseconds.
+    mutating func evaluate(silence: UInt64) {
         let percent = Float(worstLoss) * 100 / 256
         worstLoss = 0
         // Loss in Opus and video hurts about ten points a percent.
-        let now = participant.room.plane.now
-        let isSilent =
-            now.milliseconds(since: participant.downstream.route.pointee.lastReceivedAt)
-            >= ICELiteAgent.disconnectedAfterMilliseconds
+        let isSilent = silence >= ICELiteAgent.disconnectedAfterMilliseconds
         let raw: Float = isSilent ? 0 : max(0, 100 - 10 * percent)
         smoothed += (raw - smoothed) * (raw > smoothed ? 0.4 : 0.8)
-        switch smoothed {
-        case 80...: current = .excellent
-        case 40..<80: current = .good
-        case 20..<40: current = .poor
-        default: current = participant.client.protocol > 10 ? .lost : .poor
-        }
     }
 }

@@ -68,7 +68,7 @@ final class DownTrack {
     func updateFlow() {
         let transport = subscriber.downstream
         let shouldFlow =
-            isNegotiated && !isDisabled && transport.route.pointee.canSendMedia && track.publisher.permission.canPublish
+            isNegotiated && !isDisabled && transport.route.pointee.canSendMedia && track.isFlowing
         if isNegotiated, transport.route.pointee.canSendMedia, !isRouted {
             track.route.pointee.add(
                 .init(stream: stream, transport: transport.route, lane: transport.route.pointee.lane))

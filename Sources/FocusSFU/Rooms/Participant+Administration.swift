@@ -10,6 +10,7 @@ extension Participant {
         guard track.info.muted != muted else { return }
         track.info.muted = muted
         track.info.version = room.nextVersionStamp()
+        track.updateFlow()
         var mute = LiveKitMuteTrackRequest()
         mute.sid = track.sid
         mute.muted = muted
@@ -41,17 +42,17 @@ extension Participant {
 
     /// Takes a whole new set of permissions and ends what it no longer allows.
     private func change(permission new: LiveKitParticipantPermission) {
+        let wasHidden = isHidden
         permission = new
         for track in publications.tracks + publications.pending {
-            let isAllowed =
-                new.canPublish && (new.canPublishSources.isEmpty || new.canPublishSources.contains(track.info.source))
-            if !isAllowed { unpublishByServer(track) }
+            if !new.allowsPublishing(track.info.type, from: track.info.source) { unpublishByServer(track) }
         }
         if new.canSubscribe {
-            room.subscribeToAll(self)
+            room.subscribeToWanted(self)
         } else {
             for downTrack in subscriptions.downTracks { unsubscribe(from: downTrack.track) }
         }
+        if isHidden != wasHidden { room.visibilityChanged(of: self) }
     }
 
     private func unpublishByServer(_ track: PublishedTrack) {

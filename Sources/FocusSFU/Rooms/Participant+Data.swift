@@ -68,13 +68,16 @@ extension Participant {
             data.lastSequence = packet.sequence
         }
         switch packet.value {
+        case nil: return plane.count(.dataMalformed)
         case .transcription where kind != .agent: return plane.count(.dataNotPermitted)
+        // Who speaks is for the server to say.
+        case .speaker: return plane.count(.dataNotPermitted)
         // Client statistics are for the server.
         case .metrics: return
         default: break
         }
         packet.kind = isReliable ? .reliable : .lossy
-        packet.participantSid = isHidden ? "" : sid
+        packet.participantSid = sid
         packet.participantIdentity = isHidden ? "" : identity
         if case .user = packet.value {
             packet.user.participantSid = packet.participantSid
@@ -125,7 +128,7 @@ extension Room {
         }
         guard let message: [UInt8] = try? packet.serializedBytes() else { return }
         guard message.count <= LocalTransport.maxMessageSize else { return plane.count(.dataMessageTooLong) }
-        for participant in order where participant !== sender && participant.permission.canSubscribe {
+        for participant in order where participant !== sender {
             guard identities.isEmpty && sids.isEmpty || identities.contains(participant.identity)
                 || sids.contains(participant.sid)
             else { continue }

@@ -30,13 +30,13 @@ extension Participant {
                 "milliseconds": .stringConvertible(room.plane.now.milliseconds(since: joinedAt)),
             ])
         room.participantChanged(self)
-        room.subscribeToAll(self)
+        room.subscribeToWanted(self)
     }
 
     /// The client closed the DTLS connection. Its leave message travels beside it and says why; ``advance(to:)`` waits a
     /// moment for it.
     func transportClosed(_ transport: PeerTransport) {
-        guard signal != nil else { return room.remove(self, reason: .clientInitiated, action: nil) }
+        guard signal != nil else { return room.remove(self, reason: .connectionTimeout, action: nil) }
         if transportClosedAt == nil { transportClosedAt = room.plane.now }
     }
 
@@ -73,6 +73,8 @@ extension Participant {
         flushData()
         FeedbackWriter.sendSenderReports(of: subscriptions.downTracks, on: downstream, at: now)
         remindOfKeyFrames(at: now)
+        giveUpAwaitedTracks(at: now)
+        advanceSimulation(to: now)
         if now >= nextTokenRefresh {
             nextTokenRefresh = now.advanced(byMilliseconds: Self.tokenRefreshMilliseconds)
             sendRefreshToken()
@@ -163,22 +165,21 @@ extension Participant {
     /// A fresh token for the client's next resume or reconnect, by the key that signed its own.
     func sendRefreshToken() {
         guard let token = room.plane.refreshedToken(for: self) else { return }
+        note(tokenSignature: AccessToken.signature(of: token))
         send(.refreshToken(token))
     }
 
     /// Takes over with a new socket: media goes on, and the client gets the whole picture again.
-    func resume(with sink: any SignalSink, parameters: JoinParameters) {
+    func resume(with sink: any SignalSink, claims: TokenClaims, parameters: JoinParameters) {
+        note(tokenSignature: claims.signature)
         signal?.close(reason: "resumed elsewhere")
         signal = sink
-        signalLostAt = nil
         primary.route.pointee.lastReceivedAt = room.plane.now
+        guard !failsResume() else { return }
         sendReconnect()
-        var update = LiveKitParticipantUpdate()
-        update.participants = room.others(of: self) + [info]
-        send(.update(update))
-        var roomUpdate = LiveKitRoomUpdate()
-        roomUpdate.room = room.info
-        send(.roomUpdate(roomUpdate))
+        room.tellEverything(to: self)
+        signalLostAt = nil
+        toldQualities.removeAll()
         sendRefreshToken()
         if let subscriber {
             subscriber.restartICE()

@@ -9,20 +9,25 @@ extension Participant {
         func refuse(_ reason: LiveKitRequestResponse.Reason, _ message: String) {
             respond(reason, to: .addTrack(request), message: message)
         }
+        guard request.isWithinLimits else {
+            room.plane.environment.signalRefusals.count(.trackTooLarge)
+            // Without the request, which is what is too large.
+            return respond(.limitExceeded, to: nil, message: "the track's names or lists are too long")
+        }
         guard request.type == .audio || request.type == .video else {
             return refuse(.unsupportedType, "only audio and video tracks can be published")
         }
-        guard permission.canPublish,
-            permission.canPublishSources.isEmpty || permission.canPublishSources.contains(request.source)
-        else {
+        guard permission.allowsPublishing(request.type, from: request.source) else {
             return refuse(.notAllowed, "this token does not allow publishing from that source")
         }
         // A request with a sid adds a backup codec, which the focus never asks for.
         guard request.sid.isEmpty else { return refuse(.notFound, "the track takes no second codec") }
-        guard !publications.knows(cid: request.cid) else {
-            return refuse(.queued, "this track is already announced")
-        }
         let limits = room.plane.configuration.limits
+        guard !publications.knows(cid: request.cid) else {
+            let waits = publications.queue(request, limit: limits.pendingTracksPerParticipant)
+            return refuse(
+                waits ? .queued : .limitExceeded, "there is a track of this name, after which this one may come")
+        }
         guard publications.pending.count < limits.pendingTracksPerParticipant,
             publications.tracks.count < limits.tracksPerParticipant
         else {
@@ -68,10 +73,15 @@ extension Participant {
         }
         if let first = request.simulcastCodecs.first, request.type == .video {
             var codec = LiveKitSimulcastCodecInfo()
-            codec.mimeType = CodecName(encodingName: first.codec)?.mimeType ?? ""
+            let name = room.publishableVideoCodec(named: first.codec)
+            codec.mimeType = name?.mimeType ?? ""
             codec.cid = request.cid
             codec.layers = first.layers.isEmpty ? request.layers : first.layers
             codec.videoLayerMode = first.videoLayerMode
+            if first.videoLayerMode == .unused {
+                codec.videoLayerMode =
+                    name == .vp9 || name == .av1 ? .multipleSpatialLayersPerStream : .oneSpatialLayerPerStream
+            }
             info.mimeType = codec.mimeType
             info.codecs = [codec]
             if info.layers.isEmpty { info.layers = codec.layers }
@@ -95,6 +105,9 @@ extension Participant {
     func publisherOffered(_ description: LiveKitSessionDescription) {
         do {
             let answer = try answerPublisherOffer(description)
+            if subscriptions.downTracks.contains(where: { $0.track.publisher.hasUnannouncedChange }) {
+                room.announceChanges()
+            }
             send(.answer(answer))
         } catch {
             room.plane.refuseDescription(error, of: self)
@@ -114,11 +127,12 @@ extension Participant {
         let offer = try RemoteDescription(offer: session)
         publisher.remoteDescription(offer.transport)
 
+        let named = Set(offer.sections.compactMap(\.attributes.msid?.track))
         var decisions: [String: SectionDecision] = [:]
         for section in offer.sections where section.obstacle == nil {
             guard section.kind == .audio || section.kind == .video else { continue }
             if section.direction == .sendonly || section.direction == .sendrecv {
-                decisions[section.mid] = receiveDecision(for: section)
+                decisions[section.mid] = receiveDecision(for: section, named: named)
             }
         }
         if usesSinglePeerConnection {
@@ -144,11 +158,12 @@ extension Participant {
         return answer
     }
 
-    private func receiveDecision(for section: RemoteSection) -> SectionDecision {
-        let cid = section.attributes.msid?.track ?? ""
+    /// - Parameter named: the client ids that sections of the offer name.
+    private func receiveDecision(for section: RemoteSection, named: Set<String>) -> SectionDecision {
+        let isVideo = section.kind == .video
         let track =
-            publications.pending.first { $0.cid == cid } ?? publications.track(mid: section.mid)
-            ?? publications.pending.first { $0.isVideo == (section.kind == .video) }
+            publications.waiting(cid: section.attributes.msid?.track ?? "", isVideo: isVideo)
+            ?? publications.track(mid: section.mid) ?? publications.waiting(isVideo: isVideo, notIn: named)
         guard permission.canPublish else { return .inactive }
         let preferred = track.flatMap { CodecName(encodingName: $0.info.mimeType.split(separator: "/").last ?? "") }
         return .receive(
@@ -167,12 +182,17 @@ extension Participant {
         guard track.info.muted != request.muted else { return }
         track.info.muted = request.muted
         track.info.version = room.nextVersionStamp()
+        track.updateFlow()
         room.publicationChanged(of: self)
     }
 
     func updateAudioTrack(_ request: LiveKitUpdateLocalAudioTrack) {
         guard let track = publications.track(sid: request.trackSid) else {
             return respond(.notFound, to: .updateAudioTrack(request), message: "no such track")
+        }
+        guard request.isWithinLimits else {
+            room.plane.environment.signalRefusals.count(.trackTooLarge)
+            return respond(.limitExceeded, to: nil, message: "too many features")
         }
         track.info.audioFeatures = request.features
         track.info.stereo = request.features.contains(.tfStereo)

@@ -12,7 +12,7 @@ extension Participant {
     func take(_ rights: ParticipantRights) {
         var new = permission
         new.canPublish = rights.canPublish
-        new.canSubscribe = rights.canSubscribe
+        new.canSubscribe = rights.canSubscribe && !isPublishOnly
         new.canPublishData = rights.canPublishData
         // For the next refreshed token, which is made from the claims.
         var grant = claims.grant
@@ -26,7 +26,7 @@ extension Participant {
         }
         if old.canSubscribe != new.canSubscribe {
             if new.canSubscribe {
-                room.subscribeToAll(self)
+                room.subscribeToWanted(self)
             } else {
                 for downTrack in subscriptions.downTracks { unsubscribe(from: downTrack.track) }
             }
@@ -40,17 +40,13 @@ extension Participant {
             // What the client had muted itself stays muted afterwards.
             track.isSilenced = !track.info.muted
             muteByServer(track, muted: true)
-            track.route.pointee.speakers = nil
-            for downTrack in track.downTracks { downTrack.updateFlow() }
         }
     }
 
     private func giveVoiceBack() {
-        for track in publications.tracks where !track.isVideo { track.route.pointee.speakers = room.speakers }
         for track in publications.tracks + publications.pending {
             if track.isSilenced { muteByServer(track, muted: false) }
             track.isSilenced = false
-            for downTrack in track.downTracks { downTrack.updateFlow() }
         }
     }
 }

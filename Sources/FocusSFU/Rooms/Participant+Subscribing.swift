@@ -12,15 +12,29 @@ extension Participant {
     private static let negotiationTimeoutMilliseconds: UInt64 = 15_000
 
     func subscribe(to track: PublishedTrack) {
-        guard permission.canSubscribe, track.publisher !== self, track.isPublished,
-            subscriptions.downTrack(sid: track.sid) == nil,
-            track.publisher.publications.restriction.allows(self, track: track)
+        let publisher = track.publisher
+        guard permission.canSubscribe, publisher !== self, !publisher.isHidden, track.isPublished,
+            subscriptions.downTrack(sid: track.sid) == nil
         else { return }
+        guard publisher.publications.restriction.allows(self, track: track) else {
+            return subscriptionDenied(to: track)
+        }
+        if !receives(from: publisher) { room.tellSpeech(of: publisher, to: self, isHeard: true) }
         let downTrack = DownTrack(track: track, subscriber: self)
         subscriptions.add(downTrack)
         track.add(downTrack)
-        if track.downTracks.count == 1 { track.publisher.announceFirstSubscriber(of: track) }
+        if track.downTracks.count == 1 { publisher.announceFirstSubscriber(of: track) }
         negotiateDownstream()
+    }
+
+    /// Subscribes unless the client wants something else.
+    func subscribeIfWanted(to track: PublishedTrack) {
+        subscriptions.wishes.came(track.sid)
+        if subscriptions.wishes.wants(track.sid, byDefault: autoSubscribe) { subscribe(to: track) }
+    }
+
+    private func receives(from publisher: Participant) -> Bool {
+        subscriptions.downTracks.contains { $0.track.publisher === publisher }
     }
 
     func unsubscribe(from track: PublishedTrack) {
@@ -28,6 +42,7 @@ extension Participant {
         downTrack.detach()
         let held = downTrack.mid != nil
         subscriptions.remove(downTrack)
+        if !receives(from: track.publisher) { room.tellSpeech(of: track.publisher, to: self, isHeard: false) }
         if held { negotiateDownstream(hasVacated: true) }
     }
 
@@ -41,23 +56,33 @@ extension Participant {
     func updateSubscription(_ request: LiveKitUpdateSubscription) {
         let sids = Set(request.trackSids).union(request.participantTracks.flatMap(\.trackSids))
         for sid in sids {
-            guard let track = room.track(sid: sid) else {
-                if request.subscribe { answerSubscription(to: sid, .seTrackNotfound) }
-                continue
-            }
-            if request.subscribe {
-                subscriptions.declined.remove(sid)
+            let track = room.track(sid: sid)
+            switch (request.subscribe, track) {
+            case (true, let track?):
+                subscriptions.wishes.want(sid)
                 subscribe(to: track)
-            } else {
-                subscriptions.declined.insert(sid)
+            case (true, nil):
+                guard subscriptions.wishes.await(sid, at: room.plane.now) else {
+                    answerSubscription(to: sid, .seTrackNotfound)
+                    continue
+                }
+            case (false, let track?):
+                subscriptions.wishes.decline(sid)
                 unsubscribe(from: track)
+            case (false, nil):
+                subscriptions.wishes.forget(sid)
             }
         }
     }
 
+    /// Answers requests for tracks that never came.
+    func giveUpAwaitedTracks(at now: MonotonicTime) {
+        for sid in subscriptions.wishes.takeExpired(at: now) { answerSubscription(to: sid, .seTrackNotfound) }
+    }
+
     /// Ends a subscription that cannot work and says why.
     func refuseSubscription(to track: PublishedTrack, _ error: LiveKitSubscriptionError) {
-        subscriptions.declined.insert(track.sid)
+        subscriptions.wishes.decline(track.sid)
         unsubscribe(from: track)
         answerSubscription(to: track.sid, error)
     }

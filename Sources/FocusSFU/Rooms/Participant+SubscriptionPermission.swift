@@ -6,25 +6,38 @@
 /// A publisher's say in who may receive its tracks.
 extension Participant {
     func restrictSubscribers(_ request: LiveKitSubscriptionPermission) {
-        let before = publications.restriction
         publications.restriction = SubscriberRestriction(request)
         for track in publications.tracks {
             for subscriber in room.order where subscriber !== self {
-                let wasAllowed = before.allows(subscriber, track: track)
-                let isAllowed = publications.restriction.allows(subscriber, track: track)
-                guard wasAllowed != isAllowed else { continue }
-                var update = LiveKitSubscriptionPermissionUpdate()
-                update.participantSid = sid
-                update.trackSid = track.sid
-                update.allowed = isAllowed
-                subscriber.send(.subscriptionPermissionUpdate(update))
-                if isAllowed {
-                    if subscriber.autoSubscribe { subscriber.subscribe(to: track) }
+                if publications.restriction.allows(subscriber, track: track) {
+                    subscriber.subscriptionAllowed(to: track)
                 } else {
-                    subscriber.unsubscribe(from: track)
+                    subscriber.subscriptionDenied(to: track)
                 }
             }
         }
+    }
+
+    /// The track's publisher lets this participant have it, after it did not.
+    private func subscriptionAllowed(to track: PublishedTrack) {
+        guard subscriptions.denied.remove(track.sid) != nil else { return }
+        tellSubscriptionPermission(for: track, isAllowed: true)
+        subscribeIfWanted(to: track)
+    }
+
+    /// The track's publisher does not let this participant have it; it is told so once.
+    func subscriptionDenied(to track: PublishedTrack) {
+        unsubscribe(from: track)
+        guard subscriptions.denied.insert(track.sid).inserted else { return }
+        tellSubscriptionPermission(for: track, isAllowed: false)
+    }
+
+    private func tellSubscriptionPermission(for track: PublishedTrack, isAllowed: Bool) {
+        var update = LiveKitSubscriptionPermissionUpdate()
+        update.participantSid = track.publisher.sid
+        update.trackSid = track.sid
+        update.allowed = isAllowed
+        send(.subscriptionPermissionUpdate(update))
     }
 }
 

@@ -13,6 +13,8 @@ final class Participant {
     let usesSinglePeerConnection: Bool
     let autoSubscribe: Bool
     let adaptiveStream: Bool
+    /// The client takes the subscriber connection for the one that must stand; it was told so at the join.
+    let isSubscriberPrimary: Bool
     let kind: LiveKitParticipantInfo.Kind
     let joinedAtMilliseconds: Int64
     let joinedAt: MonotonicTime
@@ -26,12 +28,16 @@ final class Participant {
     var state = LiveKitParticipantInfo.State.joining
     var disconnectReason = LiveKitDisconnectReason.unknownReason
     private var version: UInt32 = 0
+    /// Kept by the room: the others have yet to hear of the latest change.
+    var hasUnannouncedChange = false
 
     /// The open signal socket; nil while it is lost.
     var signal: (any SignalSink)?
     var signalLostAt: MonotonicTime?
     var transportClosedAt: MonotonicTime?
     var nextTokenRefresh = MonotonicTime.zero
+    /// The latest tokens that the client came with or was given.
+    private(set) var tokenSignatures: [[UInt8]] = []
 
     let publisher: PeerTransport
     /// The second peer connection, on which the server offers; nil with a single one.
@@ -42,6 +48,11 @@ final class Participant {
     /// The participant's number in the room's speaker detection.
     var speakerNumber = 0
     var quality = ConnectionQualityMeter()
+    /// What the client was told last, by sid: of itself and of those whose tracks it receives.
+    var toldQualities: [String: LiveKitConnectionQuality] = [:]
+    /// When a simulated speech ends.
+    var speechEndsAt: MonotonicTime?
+    var resumeFault: ResumeFault?
 
     init(
         room: Room, identity: String, claims: TokenClaims, parameters: JoinParameters, signal: any SignalSink,
@@ -58,16 +69,19 @@ final class Participant {
         self.name = claims.name
         self.metadata = claims.metadata
         self.attributes = claims.attributes
-        self.permission = claims.participantPermission
+        var permission = claims.participantPermission
+        if parameters.publishOnlySuffix != nil { permission.canSubscribe = false }
+        self.permission = permission
+        isSubscriberPrimary = subscriber != nil && parameters.client.protocol > 2 && permission.canSubscribe
         self.signal = signal
         self.publisher = publisher
         self.subscriber = subscriber
         self.joinedAtMilliseconds = unixMilliseconds
         self.joinedAt = now
-        if parameters.publishOnlySuffix != nil { permission.canSubscribe = false }
+        note(tokenSignature: claims.signature)
         if permission.canUpdateMetadata {
             if !parameters.metadata.isEmpty { metadata = parameters.metadata }
-            attributes.merge(parameters.attributes) { _, new in new }
+            attributes = parameters.mergedAttributes(over: attributes)
         }
     }
 
@@ -80,10 +94,18 @@ final class Participant {
         return publisher
     }
 
-    var isSubscriberPrimary: Bool { subscriber != nil && client.protocol > 2 && permission.canSubscribe }
-
     var isActive: Bool { state == .active }
     var isHidden: Bool { permission.hidden }
+
+    /// Serves the others: no room is kept for it alone.
+    var isDependent: Bool {
+        kind == .agent || kind == .egress || permission.agent || permission.recorder
+    }
+
+    func note(tokenSignature: [UInt8]) {
+        if tokenSignatures.count == RevokedTokens.maximumSignatureCount { tokenSignatures.removeFirst() }
+        tokenSignatures.append(tokenSignature)
+    }
 
     /// Marks a change that others must see; receivers drop anything with an older version.
     func bumpVersion() {
@@ -103,6 +125,7 @@ final class Participant {
         info.version = version
         info.permission = permission
         info.kind = kind
+        info.kindDetails = claims.participantKindDetails
         info.tracks = publications.tracks.map(\.info)
         info.isPublisher = !info.tracks.isEmpty
         info.disconnectReason = disconnectReason

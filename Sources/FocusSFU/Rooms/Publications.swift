@@ -6,7 +6,8 @@
 /// What a participant publishes: tracks announced by AddTrack, and the SDP sections they are carried in.
 ///
 /// The two arrive in either order. A track is published once both are there: `cid` of the request equals the track id
-/// of the section's msid, or, where the client names none, the first waiting track of the same kind.
+/// of the section's msid. Some clients name the section otherwise: it then carries the first waiting track of its kind
+/// that no section names.
 struct Publications {
     /// Announced, not yet seen in an offer; in order of arrival.
     private(set) var pending: [PublishedTrack] = []
@@ -15,6 +16,9 @@ struct Publications {
     /// Sections of the last offer in which the client sends, by mid.
     private(set) var sections: [String: NegotiatedSection] = [:]
     var restriction = SubscriberRestriction()
+    /// Requests for a client id that is in use, in order of arrival.
+    private var queued: [LiveKitAddTrackRequest] = []
+    static let queuedLimit = 3
 
     func track(sid: String) -> PublishedTrack? {
         tracks.first { $0.sid == sid } ?? pending.first { $0.sid == sid }
@@ -28,8 +32,31 @@ struct Publications {
         pending.contains { $0.cid == cid } || tracks.contains { $0.cid == cid }
     }
 
+    /// The waiting track of a client id.
+    func waiting(cid: String, isVideo: Bool) -> PublishedTrack? {
+        cid.isEmpty ? nil : pending.first { $0.cid == cid && $0.isVideo == isVideo }
+    }
+
+    /// The waiting track for a section that names none of them.
+    func waiting(isVideo: Bool, notIn named: Set<String>) -> PublishedTrack? {
+        pending.first { $0.isVideo == isVideo && !named.contains($0.cid) }
+    }
+
     mutating func announce(_ track: PublishedTrack) {
         pending.append(track)
+    }
+
+    /// Keeps a request until the track that has its client id is gone; false when that many wait already.
+    mutating func queue(_ request: LiveKitAddTrackRequest, limit: Int) -> Bool {
+        guard queued.count < limit, queued.count(where: { $0.cid == request.cid }) < Self.queuedLimit else {
+            return false
+        }
+        queued.append(request)
+        return true
+    }
+
+    mutating func nextRequest(cid: String) -> LiveKitAddTrackRequest? {
+        queued.firstIndex { $0.cid == cid }.map { queued.remove(at: $0) }
     }
 
     mutating func remove(_ track: PublishedTrack) {
@@ -53,9 +80,12 @@ struct Publications {
     /// Binds waiting tracks to sections; returns those that are published from now on.
     mutating func bind() -> [PublishedTrack] {
         var published: [PublishedTrack] = []
+        let named = Set(sections.values.compactMap(\.remoteMSID?.track))
         for section in sections.values.sorted(by: { $0.index < $1.index }) where track(mid: section.mid) == nil {
-            guard let track = pending.first(where: { $0.cid == section.remoteMSID?.track && !$0.cid.isEmpty })
-                ?? pending.first(where: { matchesByKind($0, section) })
+            let isVideo = section.kind == .video
+            // A camera announced as a microphone stays unpublished.
+            guard let track = waiting(cid: section.remoteMSID?.track ?? "", isVideo: isVideo)
+                ?? waiting(isVideo: isVideo, notIn: named)
             else { continue }
             track.mid = section.mid
             track.codec = section.codecs.first
@@ -76,12 +106,5 @@ struct Publications {
             published.append(track)
         }
         return published
-    }
-
-    /// A client may name the section's track otherwise than in AddTrack; then order and kind decide.
-    private func matchesByKind(_ track: PublishedTrack, _ section: NegotiatedSection) -> Bool {
-        guard (section.kind == .video) == track.isVideo else { return false }
-        let named = section.remoteMSID?.track ?? ""
-        return named.isEmpty || !pending.contains { $0.cid == named }
     }
 }

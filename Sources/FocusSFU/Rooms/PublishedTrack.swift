@@ -22,6 +22,7 @@ final class PublishedTrack {
     var isSilenced = false
     /// Key frames are asked for until one came; then only on demand.
     var keyFrameWantedSince: MonotonicTime?
+    var nextCodecChange = MonotonicTime.zero
 
     init(sid: String, publisher: Participant, cid: String, info: LiveKitTrackInfo) {
         self.sid = sid
@@ -42,7 +43,21 @@ final class PublishedTrack {
     /// Announced to others from the moment signalling and SDP agree, muted or not; media may follow later.
     var isPublished: Bool { mid != nil }
 
+    /// Its packets go to subscribers, and count for who speaks.
+    var isFlowing: Bool { !info.muted && publisher.permission.canPublish }
+
+    /// Starts or stops forwarding after anything it depends on at the publisher has changed.
+    func updateFlow() {
+        if !isVideo {
+            route.pointee.speakerNumber = publisher.speakerNumber
+            route.pointee.speakers = isFlowing ? publisher.room.speakers : nil
+        }
+        for downTrack in downTracks { downTrack.updateFlow() }
+    }
+
     func attach(_ stream: UnsafeMutablePointer<ReceiveStream>) {
+        // A section may have carried the other kind before.
+        guard stream.pointee.isVideo == isVideo else { return }
         if let previous = layers[stream.pointee.layer], previous != stream {
             // The client began the layer anew under another SSRC: its numbers have nothing to do with the old ones.
             previous.pointee.route = nil
@@ -59,6 +74,14 @@ final class PublishedTrack {
     func detachStreams() {
         for stream in layers.values { stream.pointee.route = nil }
         layers.removeAll()
+    }
+
+    /// Cuts these off, should they be of this track.
+    func detach(_ streams: Set<UnsafeMutablePointer<ReceiveStream>>) {
+        for (layer, stream) in layers where streams.contains(stream) {
+            stream.pointee.route = nil
+            layers[layer] = nil
+        }
     }
 
     func add(_ downTrack: DownTrack) {
@@ -80,14 +103,11 @@ final class PublishedTrack {
 
     static let liveMilliseconds: UInt64 = 1_500
 
-    /// The layer index that shows at least the given quality, by what the publisher announced.
+    /// The lowest layer that shows at least the given quality, by what the publisher announced.
     func layer(for quality: LiveKitVideoQuality) -> Int8 {
-        let count = Int8(clamping: max(1, info.layers.count))
-        switch quality {
-        case .low: return 0
-        case .medium: return min(1, count - 1)
-        case .high, .off, .UNRECOGNIZED: return count - 1
-        }
+        let announced = info.layers.map(\.quality.rawValue).sorted()
+        let index = announced.firstIndex { $0 >= quality.rawValue } ?? announced.count - 1
+        return Int8(clamping: max(0, index))
     }
 
     /// The smallest published layer that covers an element of this size.

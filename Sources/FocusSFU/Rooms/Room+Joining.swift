@@ -35,7 +35,7 @@ extension Room {
             participant.addTrack(request)
         }
         // Subscribed first, so that the answer to an offer that came with the join carries what is there already.
-        subscribeToAll(participant)
+        subscribeToWanted(participant)
         if let offer = parameters.publisherOffer { participant.publisherOffered(offer) }
         // Two connections: even alone in a room the client waits for the server's first offer.
         if subscriber != nil { participant.negotiateDownstream() }
@@ -107,25 +107,6 @@ extension Participant {
             guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
             downTrack.isDisabled = true
             downTrack.updateFlow()
-        }
-    }
-
-    /// The scenarios that client test suites ask for.
-    private func simulate(_ scenario: LiveKitSimulateScenario) {
-        switch scenario.scenario {
-        case .nodeFailure(true), .migration(true):
-            // As if this server were gone: no goodbye.
-            signal?.close(reason: "simulated")
-            room.remove(self, reason: .unknownReason, action: nil)
-        case .serverLeave(true):
-            room.remove(self, reason: .serverShutdown, action: .disconnect)
-        case .leaveRequestFullReconnect(true):
-            room.remove(self, reason: .unknownReason, action: .reconnect)
-        case .disconnectSignalOnResume(true), .disconnectSignalOnResumeNoMessages(true):
-            signal?.close(reason: "simulated")
-        case .speakerUpdate, .switchCandidateProtocol, .subscriberBandwidth, .nodeFailure, .migration, .serverLeave,
-            .leaveRequestFullReconnect, .disconnectSignalOnResume, .disconnectSignalOnResumeNoMessages, nil:
-            break
         }
     }
 }

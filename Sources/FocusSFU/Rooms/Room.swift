@@ -14,19 +14,23 @@ final class Room {
     unowned let plane: MediaPlane
     let log: Logger
     let createdAtMilliseconds: Int64
+    private let createdAt: MonotonicTime
     var settings: RoomSettings
-    var metadata: String
 
     private(set) var participants: [String: Participant] = [:]
     /// Arrival order, in which joiners are told of those present.
     private(set) var order: [Participant] = []
     private var speakerNumbers = FreeNumbers()
     let speakers: UnsafeMutablePointer<ActiveSpeakers>
-    private var speakerOwners: [Int: Participant] = [:]
-    private var speakerChanges: [ActiveSpeakers.Change] = []
+    private(set) var speakerOwners: [Int: Participant] = [:]
+    var speakerChanges: [ActiveSpeakers.Change] = []
+    /// Participants of whose latest change the others have not heard yet, in the order of their first change.
+    var changed: [Participant] = []
+    var departures = Departures()
+    var nonces = RecentNonces()
     private var lastStamp: Int64 = 0
-    private var hasRoomNews = false
-    private var nextRoomUpdate = MonotonicTime.zero
+    var hasRoomNews = false
+    var nextRoomUpdate = MonotonicTime.zero
     private var nextQualityUpdate: MonotonicTime
     private var nextLayerSelection: MonotonicTime
     private var emptySince: MonotonicTime?
@@ -37,10 +41,10 @@ final class Room {
     ) {
         self.name = name
         self.settings = settings
-        self.metadata = settings.metadata
         self.plane = plane
         self.log = log
         createdAtMilliseconds = unixMilliseconds
+        createdAt = plane.now
         nextQualityUpdate = plane.now.advanced(byMilliseconds: ConnectionQualityMeter.intervalMilliseconds)
         nextLayerSelection = plane.now
         emptySince = plane.now
@@ -57,7 +61,7 @@ final class Room {
         var info = LiveKitRoom()
         info.sid = sid
         info.name = name
-        info.metadata = metadata
+        info.metadata = settings.metadata
         info.emptyTimeout = settings.emptyTimeoutSeconds
         info.departureTimeout = settings.departureTimeoutSeconds
         info.maxParticipants = settings.maximumParticipants
@@ -80,12 +84,18 @@ final class Room {
         }
     }
 
+    /// The video codec that a client asks for, else the first one that may be published.
+    func publishableVideoCodec(named name: String) -> CodecName? {
+        let enabled = [CodecName.vp8, .h264, .vp9, .av1].filter(plane.configuration.enabledCodecs.contains)
+        return CodecName(encodingName: name).flatMap { enabled.contains($0) ? $0 : nil } ?? enabled.first
+    }
+
     var isFull: Bool {
         let limit = settings.maximumParticipants
         return order.count >= plane.configuration.limits.participantsPerRoom || limit > 0 && order.count >= Int(limit)
     }
 
-    /// True once the room has been empty for as long as its settings allow.
+    /// True once nobody for whom the room is kept has been in it for as long as its settings allow.
     func hasExpired(at now: MonotonicTime) -> Bool {
         guard let emptySince else { return false }
         let seconds = wasJoined ? settings.departureTimeoutSeconds : settings.emptyTimeoutSeconds
@@ -103,10 +113,12 @@ final class Room {
         order.first { $0.sid == sid }
     }
 
-    /// A stamp later than all before, for ordering updates of a track.
+    /// A stamp later than all before, for ordering updates of a track: the wall clock as it was when the room was made,
+    /// and the time since.
     func nextVersionStamp() -> LiveKitTimedVersion {
         var stamp = LiveKitTimedVersion()
-        lastStamp = max(lastStamp + 1, Int64(plane.now.nanoseconds / 1000))
+        let microseconds = createdAtMilliseconds * 1000 + Int64(plane.now.nanoseconds(since: createdAt) / 1000)
+        lastStamp = max(lastStamp + 1, microseconds)
         stamp.unixMicro = lastStamp
         return stamp
     }
@@ -116,8 +128,11 @@ final class Room {
     func add(_ participant: Participant) {
         participants[participant.identity] = participant
         order.append(participant)
-        emptySince = nil
-        wasJoined = true
+        departures.returned(participant.identity)
+        if !participant.isDependent {
+            emptySince = nil
+            wasJoined = true
+        }
         let number = speakerNumbers.take()
         participant.speakerNumber = number
         speakerOwners[number] = participant
@@ -134,16 +149,18 @@ final class Room {
         guard participants[participant.identity] === participant else { return }
         participants[participant.identity] = nil
         order.removeAll { $0 === participant }
+        changed.removeAll { $0 === participant }
         if let action { participant.leave(reason: reason, action: action) }
         participant.signal?.close(reason: "left")
         participant.signal = nil
+        // First: nobody needs to hear that one who is gone does not speak.
+        speakers.pointee.participantLeft(participant.speakerNumber)
+        speakerOwners[participant.speakerNumber] = nil
+        speakerNumbers.give(participant.speakerNumber)
         for track in participant.publications.tracks { end(track) }
         for downTrack in participant.subscriptions.downTracks { downTrack.detach() }
         participant.publisher.close()
         participant.subscriber?.close()
-        speakers.pointee.participantLeft(participant.speakerNumber)
-        speakerOwners[participant.speakerNumber] = nil
-        speakerNumbers.give(participant.speakerNumber)
 
         participant.state = .disconnected
         participant.disconnectReason = reason
@@ -152,108 +169,17 @@ final class Room {
             "participant left",
             metadata: ["participant": .string(participant.sid), "reason": .string("\(reason)")])
         if !participant.isHidden {
-            var gone = participant.info
-            gone.tracks = []
             // Newer clients tell sessions of one identity apart by themselves; a late farewell would hit the new one.
-            broadcast([gone], to: order.filter { !isReplaced || $0.client.protocol <= 11 })
+            tellDeparture(of: participant, to: order.filter { !isReplaced || $0.client.protocol <= 11 })
         }
         roomChanged()
-        if order.isEmpty { emptySince = plane.now }
-    }
-
-    /// Tells others of a change of this participant; itself too when `includesSelf`.
-    func participantChanged(_ participant: Participant, includesSelf: Bool = true) {
-        participant.bumpVersion()
-        let audience = participant.isHidden ? [] : order.filter { $0 !== participant }
-        broadcast([participant.info], to: audience)
-        if includesSelf { broadcast([participant.info], to: [participant]) }
-    }
-
-    private func broadcast(_ infos: [LiveKitParticipantInfo], to audience: [Participant]) {
-        guard !infos.isEmpty, !audience.isEmpty else { return }
-        var update = LiveKitParticipantUpdate()
-        update.participants = infos
-        for participant in audience { participant.send(.update(update)) }
-    }
-
-    /// Counters of the room changed; everybody hears of it soon, but not of every step of a crowd.
-    func roomChanged() {
-        hasRoomNews = true
-    }
-
-    private static let roomUpdateMilliseconds: UInt64 = 1_000
-
-    func broadcastRoom() {
-        hasRoomNews = false
-        nextRoomUpdate = plane.now.advanced(byMilliseconds: Self.roomUpdateMilliseconds)
-        var update = LiveKitRoomUpdate()
-        update.room = info
-        for participant in order { participant.send(.roomUpdate(update)) }
-    }
-
-    /// Everybody a participant may see, for a join or a resume.
-    func others(of participant: Participant) -> [LiveKitParticipantInfo] {
-        order.filter { $0 !== participant && !$0.isHidden }.map(\.info)
-    }
-
-    // MARK: Tracks
-
-    func tracksPublished(_ tracks: [PublishedTrack], by publisher: Participant) {
-        for track in tracks where !track.isVideo {
-            track.route.pointee.speakers = speakers
-            track.route.pointee.speakerNumber = publisher.speakerNumber
-        }
-        participantChanged(publisher)
-        roomChanged()
-        for subscriber in order where subscriber !== publisher && subscriber.autoSubscribe {
-            for track in tracks { subscriber.subscribe(to: track) }
-        }
-    }
-
-    /// The publisher went on with another codec: subscribers get new sections for it.
-    func codecChanged(of track: PublishedTrack) {
-        if let codec = track.codec {
-            track.info.mimeType = codec.name.mimeType
-            if !track.info.codecs.isEmpty { track.info.codecs[0].mimeType = codec.name.mimeType }
-        }
-        track.info.version = nextVersionStamp()
-        participantChanged(track.publisher)
-        for subscriber in track.downTracks.map(\.subscriber) {
-            subscriber.unsubscribe(from: track)
-            subscriber.subscribe(to: track)
-        }
-    }
-
-    func publicationChanged(of publisher: Participant) {
-        participantChanged(publisher)
-    }
-
-    /// Ends one track and tells the others.
-    func unpublish(_ track: PublishedTrack) {
-        end(track)
-        track.publisher.publications.remove(track)
-        participantChanged(track.publisher)
-        roomChanged()
-    }
-
-    private func end(_ track: PublishedTrack) {
-        for downTrack in track.downTracks { downTrack.subscriber.unsubscribe(from: track) }
-        track.publisher.publisher.removeStreams(of: track)
-    }
-
-    /// Subscribes to all that is there, unless the client chooses by itself.
-    func subscribeToAll(_ subscriber: Participant) {
-        guard subscriber.autoSubscribe else { return }
-        for publisher in order where publisher !== subscriber && !publisher.isHidden {
-            for track in publisher.publications.tracks where !subscriber.subscriptions.declined.contains(track.sid) {
-                subscriber.subscribe(to: track)
-            }
-        }
+        if emptySince == nil, order.allSatisfy(\.isDependent) { emptySince = plane.now }
     }
 
     // MARK: Time
 
     func advance(to now: MonotonicTime) {
+        announceChanges()
         for participant in order { participant.advance(to: now) }
         if now >= nextLayerSelection {
             nextLayerSelection = now.advanced(byMilliseconds: 100)
@@ -267,71 +193,5 @@ final class Room {
             nextQualityUpdate = now.advanced(byMilliseconds: ConnectionQualityMeter.intervalMilliseconds)
             announceQuality()
         }
-    }
-
-    private func announceSpeakers() {
-        var update = LiveKitSpeakersChanged()
-        for change in speakerChanges {
-            guard let speaker = speakerOwners[change.participant], !speaker.isHidden else { continue }
-            var info = LiveKitSpeakerInfo()
-            info.sid = speaker.sid
-            info.level = change.level
-            info.active = change.isActive
-            update.speakers.append(info)
-        }
-        guard !update.speakers.isEmpty else { return }
-        for participant in order where participant.isActive { participant.send(.speakersChanged(update)) }
-    }
-
-    private func announceQuality() {
-        var entries: [LiveKitConnectionQualityInfo] = []
-        var changed = false
-        for participant in order where participant.isActive {
-            let before = participant.quality.current
-            participant.quality.evaluate(participant)
-            changed = changed || participant.quality.current != before
-            var info = LiveKitConnectionQualityInfo()
-            info.participantSid = participant.sid
-            info.quality = participant.quality.current
-            info.score = participant.quality.score
-            entries.append(info)
-        }
-        guard changed else { return }
-        for participant in order where participant.isActive {
-            let seen = Set(participant.subscriptions.downTracks.map(\.track.publisher.sid)).union([participant.sid])
-            var update = LiveKitConnectionQualityUpdate()
-            update.updates = entries.filter { seen.contains($0.participantSid) }
-            participant.send(.connectionQuality(update))
-        }
-    }
-}
-
-/// What a room was created with.
-package struct RoomSettings: Sendable {
-    package var emptyTimeoutSeconds: UInt32
-    package var departureTimeoutSeconds: UInt32
-    package var maximumParticipants: UInt32
-    package var metadata = ""
-
-    package init(emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32) {
-        self.emptyTimeoutSeconds = emptyTimeoutSeconds
-        self.departureTimeoutSeconds = departureTimeoutSeconds
-        self.maximumParticipants = maximumParticipants
-    }
-}
-
-/// Small numbers that are given back and used again.
-struct FreeNumbers {
-    private var returned: [Int] = []
-    private var next = 0
-
-    mutating func take() -> Int {
-        if let number = returned.popLast() { return number }
-        defer { next += 1 }
-        return next
-    }
-
-    mutating func give(_ number: Int) {
-        returned.append(number)
     }
 }

@@ -21,8 +21,9 @@ struct Subscriptions {
     }
 
     private(set) var downTracks: [DownTrack] = []
-    /// Tracks the client turned down by hand; auto-subscription leaves them alone.
-    var declined: Set<String> = []
+    var wishes = SubscriptionWishes()
+    /// Tracks that their publisher keeps from this participant, as its client knows.
+    var denied: Set<String> = []
 
     // Two connections.
     private(set) var sections: [ServerSection] = []
@@ -65,6 +66,12 @@ struct Subscriptions {
         for index in sections.indices where sections[index].downTrack === downTrack {
             sections[index].downTrack = nil
         }
+    }
+
+    /// The track has ended; its sid never comes again.
+    mutating func forget(_ sid: String) {
+        wishes.forget(sid)
+        if !denied.isEmpty { denied.remove(sid) }
     }
 
     /// A track has no section yet.

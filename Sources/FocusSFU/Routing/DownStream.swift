@@ -55,7 +55,7 @@ package struct DownStream {
         self.clockRate = clockRate
         rewriter = StreamRewriter(firstSequence: firstSequence & 0x3FFF, firstTimestamp: firstTimestamp)
         rtxSequence = firstSequence & 0x3FFF
-        let count = isVideo ? 512 : 256
+        let count = isVideo ? 512 : 128
         history = .allocate(capacity: count)
         history.initialize(repeating: Sent(), count: count)
         historyMask = count - 1

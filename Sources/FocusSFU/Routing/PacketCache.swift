@@ -6,9 +6,13 @@
 /// The recent packets of one received stream in the clear, for answering NACKs of its subscribers (RFC 4588).
 ///
 /// One cache a stream serves all subscribers. Payloads lie in a ring of bytes, so small packets cost little; an index of
-/// the last sequence numbers points into it. Nothing is allocated after init.
+/// the last sequence numbers points into it. Nothing is allocated after init, and a stream that is slow for its ring uses
+/// the first part of it only: the rest stays memory that was promised and never touched.
 package struct PacketCache: ~Copyable {
-    /// One cached packet. Pointers are valid until the next ``store(_:)``.
+    /// How long a packet is worth keeping: it can be asked for three times over a path of 300 ms, later pictures are due.
+    package static let retentionMilliseconds: UInt64 = 1_000
+
+    /// One cached packet. Pointers are valid until the next ``store(_:at:)``.
     package struct Packet {
         package var sequence: UInt16
         package var timestamp: UInt32
@@ -34,6 +38,8 @@ package struct PacketCache: ~Copyable {
     private let ring: UnsafeMutableRawPointer
     private let capacity: Int
     private var head: UInt64 = 0
+    /// When the first byte of the ring was written last.
+    private var lapBegan = MonotonicTime.zero
 
     /// - Parameters:
     ///   - packetCount: how many sequence numbers are remembered; rounded up to a power of two.
@@ -54,17 +60,19 @@ package struct PacketCache: ~Copyable {
     }
 
     /// Copies a packet in; the oldest ones give way.
-    package mutating func store(_ packet: Packet) {
+    package mutating func store(_ packet: Packet, at now: MonotonicTime) {
         let length = packet.descriptor.count + packet.payload.count
         guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else { return }
         // A packet that comes a whole table late must not take the place of a newer one.
         let previous = entries[Int(packet.sequence) & entryMask]
         if previous.isUsed, SequenceNumber.isNewer(previous.sequence, than: packet.sequence) { return }
         var position = Int(head % UInt64(capacity))
-        if position + length > capacity {
+        let isStale = now.milliseconds(since: lapBegan) >= Self.retentionMilliseconds
+        if position + length > capacity || isStale && position > 0 {
             head += UInt64(capacity - position)
             position = 0
         }
+        if position == 0 { lapBegan = now }
         if let base = packet.descriptor.baseAddress {
             (ring + position).copyMemory(from: base, byteCount: packet.descriptor.count)
         }

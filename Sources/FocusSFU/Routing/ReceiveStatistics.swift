@@ -36,6 +36,9 @@ package struct ReceiveStatistics: Sendable {
     /// In units of the RTP clock.
     package var jitter: UInt32 { scaledJitter >> 4 }
 
+    /// How many packets were expected in the interval of the last report block.
+    package private(set) var expectedLately: UInt32 = 0
+
     /// Packets received since the start, counting duplicates.
     package var packetCount: UInt32 { receivedCount }
 
@@ -70,6 +73,7 @@ package struct ReceiveStatistics: Sendable {
         let expectedNow = expected &- expectedBefore
         let lostNow = Int32(bitPattern: expectedNow &- (receivedCount &- receivedBefore))
         expectedBefore = expected
+        expectedLately = expectedNow
         receivedBefore = receivedCount
         let fraction = expectedNow == 0 || lostNow <= 0 ? 0 : UInt64(lostNow) << 8 / UInt64(expectedNow)
 

@@ -15,8 +15,8 @@ package struct SCTPAssociationID: Hashable, Sendable {
 ///
 /// Threads:
 /// - An ``SCTPAssociation`` is used by one thread, its owner; different associations by different threads at once.
-/// - ``handleTimers(elapsedMilliseconds:)`` is called by one thread, any, for the whole process, some 10 ms apart. It may
-///   produce output of every association.
+/// - ``advance(to:)`` is called by any thread, for the whole process, some 20 ms apart; callers take turns. It may produce
+///   output of every association.
 /// - usrsctp calls back on the thread that entered it, with its locks held. The callbacks find the association by number,
 ///   append to its mailbox under a lock, and call the `onReady` given with the association. That closure may be called
 ///   from any thread, must not call anything in this folder, and should only have the owner woken, who then drains
@@ -31,6 +31,7 @@ package final class SCTPStack: Sendable {
     }
 
     private let registry = PthreadMutex(Registry())
+    private let lastAdvance = PthreadMutex<MonotonicTime?>(nil)
 
     private init() {
         let callbacks = CUsrSCTP_callbacks(
@@ -67,6 +68,16 @@ package final class SCTPStack: Sendable {
     /// - Parameter elapsedMilliseconds: since the last call.
     package func handleTimers(elapsedMilliseconds: UInt32) {
         CUsrSCTP_handle_timers(elapsedMilliseconds)
+    }
+
+    /// Lets the timers run up to `now`. Any number of threads may call it, each with the time it has.
+    package func advance(to now: MonotonicTime) {
+        lastAdvance.withLock { last in
+            let elapsed = last.map { now.milliseconds(since: $0) } ?? 1
+            guard elapsed > 0 else { return }
+            last = now
+            handleTimers(elapsedMilliseconds: UInt32(clamping: elapsed))
+        }
     }
 
     /// Associations that exist, for metrics.

@@ -98,11 +98,12 @@ package struct RemoteDescription: Equatable, Sendable {
     private init(_ session: SessionDescription) throws(SDPError) {
         var parsed: [(media: MediaDescription, attributes: SectionAttributes, isStopped: Bool)] = []
         var indexOfMid: [String: Int] = [:]
+        let common = try SectionAttributes(of: session)
         for (index, media) in session.media.enumerated() {
             let isStopped = media.port == 0 && !media.attributes.contains { $0.name == .bundleOnly }
             var readable = media
             if isStopped { readable.attributes.removeAll { $0.name != .mid } }
-            let attributes = try SectionAttributes(of: readable, at: index, in: session)
+            let attributes = try SectionAttributes(of: readable, at: index, inheriting: common)
             if let mid = attributes.mid {
                 guard indexOfMid.updateValue(index, forKey: mid) == nil else {
                     throw SDPError(.duplicateMid, at: .section(index))

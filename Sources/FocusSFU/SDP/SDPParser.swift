@@ -9,10 +9,13 @@
 /// the line grammar. ``SectionAttributes`` gives attributes their meaning.
 package struct SDPParser {
     package enum Limit {
-        package static let descriptionBytes = 1 << 20
+        /// As many sections as there may be, at the 4 KiB that browsers fill with a video section.
+        package static let descriptionBytes = 768 << 10
         package static let lineBytes = 8192
         package static let sections = 200
-        /// Per media section, and at session level.
+        /// At session level.
+        package static let sessionAttributes = 64
+        /// Per media section.
         package static let attributes = 1024
         package static let formats = 128
     }
@@ -136,8 +139,8 @@ package struct SDPParser {
             }
             description?.media[last].attributes.append(attribute)
         } else {
-            guard description?.attributes.count ?? 0 < Limit.attributes else {
-                throw refusal(.tooManyAttributes(limit: Limit.attributes))
+            guard description?.attributes.count ?? 0 < Limit.sessionAttributes else {
+                throw refusal(.tooManyAttributes(limit: Limit.sessionAttributes))
             }
             description?.attributes.append(attribute)
         }

@@ -43,13 +43,32 @@ package struct SectionAttributes: Equatable, Sendable {
     /// As `a=simulcast:send` orders them; nil without that attribute.
     private var simulcastOrder: [String]?
     private var hasForeignFingerprint = false
+    private var hasDirection = false
+    private var hasExtensions = false
     private var indexOfPayloadType = [UInt8](repeating: .max, count: 128)
 
+    /// What the session level says for all sections. It is read once and not for each: its length times the number of
+    /// sections would be work enough to stop a worker.
+    ///
+    /// - Throws: ``SDPError`` naming the attribute.
+    package init(of session: SessionDescription) throws(SDPError) {
+        for attribute in session.attributes {
+            switch attribute.name {
+            case .fingerprint, .setup, .iceUsernameFragment, .icePassword, .iceOptions, .extmapAllowMixed, .extmap:
+                try read(attribute, at: .session)
+            case let name where MediaDirection(rawValue: name.rawValue) != nil:
+                try read(attribute, at: .session)
+            default: break
+            }
+        }
+    }
+
+    /// - Parameter session: The attributes of the session level.
     /// - Throws: ``SDPError`` naming the section and attribute.
     package init(
         of media: MediaDescription,
         at index: Int,
-        in session: SessionDescription
+        inheriting session: SectionAttributes
     ) throws(SDPError) {
         if media.isSecureRTP { try readFormats(media.formats, at: index) }
         for attribute in media.attributes {
@@ -59,7 +78,7 @@ package struct SectionAttributes: Equatable, Sendable {
             // The older form `m=application 9 DTLS/SCTP 5000` (draft-ietf-mmusic-sctp-sdp-05).
             sctpPort = media.formats.first.flatMap { UInt16(sdpDigits: $0) }
         }
-        try inherit(from: session.attributes, ownAttributes: media.attributes)
+        try inherit(from: session)
         if fingerprint == nil, hasForeignFingerprint { throw SDPError(.unsupportedFingerprint, at: .section(index)) }
     }
 
@@ -84,25 +103,23 @@ package struct SectionAttributes: Equatable, Sendable {
     }
 
     /// Session-level values count only where the section has none of its own.
-    private mutating func inherit(from session: [SDPAttribute], ownAttributes: [SDPAttribute]) throws(SDPError) {
-        let ownHasExtmap = ownAttributes.contains { $0.name == .extmap }
-        let ownHasDirection = ownAttributes.contains { MediaDirection(rawValue: $0.name.rawValue) != nil }
-        let ownFingerprint = fingerprint != nil || hasForeignFingerprint
-        let ownCredentials = iceUsernameFragment != nil || icePassword != nil
-        for attribute in session {
-            switch attribute.name {
-            case .fingerprint where !ownFingerprint, .setup where setup == nil,
-                .iceUsernameFragment where !ownCredentials, .icePassword where !ownCredentials,
-                .iceOptions, .extmapAllowMixed:
-                try read(attribute, at: .session)
-            case .extmap where !ownHasExtmap:
-                try read(attribute, at: .session)
-            default:
-                if !ownHasDirection, let inherited = MediaDirection(rawValue: attribute.name.rawValue) {
-                    direction = inherited
-                }
-            }
+    private mutating func inherit(from session: SectionAttributes) throws(SDPError) {
+        if fingerprint == nil, !hasForeignFingerprint {
+            fingerprint = session.fingerprint
+            hasForeignFingerprint = session.hasForeignFingerprint
         }
+        setup = setup ?? session.setup
+        if iceUsernameFragment == nil, icePassword == nil {
+            iceUsernameFragment = session.iceUsernameFragment
+            icePassword = session.icePassword
+        }
+        guard iceOptions.count + session.iceOptions.count <= Limit.iceOptions else {
+            throw SDPError(.tooManyValues(.iceOptions, limit: Limit.iceOptions), at: .session)
+        }
+        iceOptions += session.iceOptions
+        allowsMixedExtmap = allowsMixedExtmap || session.allowsMixedExtmap
+        if !hasExtensions { extensions = session.extensions }
+        if !hasDirection { direction = session.direction }
     }
 
     private mutating func read(_ attribute: SDPAttribute, at place: SDPError.Place) throws(SDPError) {
@@ -145,7 +162,9 @@ package struct SectionAttributes: Equatable, Sendable {
         case .rid: try readRestrictionIdentifier(value, place, malformed)
         case .simulcast: try readSimulcast(value, malformed)
         default:
-            if let direction = MediaDirection(rawValue: attribute.name.rawValue) { self.direction = direction }
+            guard let direction = MediaDirection(rawValue: attribute.name.rawValue) else { break }
+            self.direction = direction
+            hasDirection = true
         }
     }
 
@@ -199,6 +218,7 @@ package struct SectionAttributes: Equatable, Sendable {
         _ place: SDPError.Place,
         _ malformed: SDPError
     ) throws(SDPError) {
+        hasExtensions = true
         let fields = value.sdpFields(maxSplits: 2)
         guard fields.count >= 2 else { throw malformed }
         let parts = fields[0].split(separator: "/", omittingEmptySubsequences: false)

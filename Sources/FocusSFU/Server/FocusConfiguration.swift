@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CDatagramIO
+
 /// Everything the focus is told at start. Plain values; reading files and environments is the caller's work.
 package struct FocusConfiguration: Sendable {
     /// HTTP and WebSocket: addresses to listen on, and the port (0: any free one).
@@ -15,6 +17,8 @@ package struct FocusConfiguration: Sendable {
     package var mediaPort = 7882
     package var mediaBindAddress = "::"
     package var workerCount = 1
+    /// Processors to be used. Those without a media worker help the others with large rooms.
+    package var processorCount = 1
     /// Addresses offered in candidates; empty: those of this machine's interfaces.
     package var advertisedAddresses: [String] = []
     /// Which of the interfaces' addresses are offered beside ``advertisedAddresses``, after them.
@@ -47,6 +51,9 @@ package struct FocusConfiguration: Sendable {
     package var speakerThresholds = ActiveSpeakers.Thresholds()
     package var limits = FocusLimits()
 
+    /// Processors that this process may run on, as `taskset` and container limits on cores have it.
+    package static var availableProcessors: Int { Int(CDatagramIO_processor_count()) }
+
     package init(keys: APIKeySet) {
         self.keys = keys
     }
@@ -75,6 +82,8 @@ package struct FocusLimits: Sendable {
     package var pendingDataBytes = 100 * 1024
     /// Signal messages a participant may have waiting for its worker.
     package var pendingSignalMessages = 512
+    /// Bytes of these, where there is more than one.
+    package var pendingSignalBytes = 1024 * 1024
 
     package init() {}
 }

@@ -15,6 +15,7 @@ package final class FocusServer: Service {
     package let signalRefusals = SignalRefusals()
     private let configuration: FocusConfiguration
     private let workers: [MediaWorker]
+    private let helpers: [TurnHelper]
     private let log: Logger
 
     /// Makes the workers and binds their ports.
@@ -29,12 +30,16 @@ package final class FocusServer: Service {
             iceServers: iceServers, signalRefusals: signalRefusals, log: log)
         let ended = RoomEndings()
         workers = try (0..<max(1, configuration.workerCount)).map { index in
-            try MediaWorker(index: index, environment: environment) { name in ended.report(name, worker: index) }
+            try MediaWorker(index: index, environment: environment) { name, sid in ended.report(name, sid: sid) }
         }
-        directory = RoomDirectory(workers: workers, configuration: configuration)
+        // A turn has no more lanes than that.
+        let helperCount = min(Int(SharedTurn.laneCount), configuration.processorCount - workers.count)
+        helpers = try (0..<max(0, helperCount)).map { try TurnHelper(index: $0) }
+        directory = RoomDirectory(workers: workers, helpers: helpers, configuration: configuration)
         ended.directory = directory
-        MediaWorker.introduce(workers)
+        MediaWorker.introduce(workers, helpers)
         for worker in workers { try worker.start() }
+        for helper in helpers { try helper.start() }
     }
 
     /// The UDP ports in use, one for each worker.
@@ -49,8 +54,9 @@ package final class FocusServer: Service {
         ).register(on: &router, prefixes: all)
         RoomServiceRoutes(configuration: configuration, directory: directory, verifier: verifier)
             .register(on: &router, prefixes: all)
-        for prefix in all {
-            router.on(.GET, prefix + "/") { _, _ in .text("OK") }
+        // Clients ask for the address they were given, with or without a slash at the end.
+        for path in all.map({ $0 + "/" }) + prefixes where !path.isEmpty {
+            router.on(.GET, path) { _, _ in .text("OK") }
         }
     }
 
@@ -58,7 +64,12 @@ package final class FocusServer: Service {
     package func run() async throws {
         // Also when the task is cancelled: threads and sockets must not stay.
         try? await gracefulShutdown()
+        stop()
+    }
+
+    func stop() {
         for worker in workers { worker.stop() }
+        for helper in helpers { helper.stop() }
     }
 }
 
@@ -67,8 +78,8 @@ private final class RoomEndings: @unchecked Sendable {
     // Safety of @unchecked: written once, before the workers' threads start.
     weak var directory: RoomDirectory?
 
-    func report(_ name: String, worker: Int) {
+    func report(_ name: String, sid: String) {
         guard let directory else { return }
-        Task { await directory.roomEnded(name, on: worker) }
+        Task { await directory.roomEnded(name, sid: sid) }
     }
 }

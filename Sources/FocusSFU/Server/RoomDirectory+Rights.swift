@@ -7,7 +7,7 @@ import NIOConcurrencyHelpers
 
 /// Rights in running calls, and who is in them.
 extension RoomDirectory {
-    /// Gives a participant other rights at once, and to every join with a token from before.
+    /// Gives the sessions of an identity other rights at once, and every join with a token from before.
     ///
     /// - Returns: false when room or identity were not there.
     @discardableResult
@@ -24,17 +24,22 @@ extension RoomDirectory {
         }
         guard let home = worker(ofRoom: room) else { return false }
         let changed = try? await home.administer(room: room) { room throws(RoomServiceError) in
-            guard let participant = room.participants[identity] else { return false }
-            participant.take(rights)
-            return true
+            let sessions = room.sessions(of: identity)
+            for participant in sessions { participant.take(rights) }
+            return !sessions.isEmpty
         }
         return changed ?? false
     }
 
     /// The claims as they count now: with the rights that were changed since the token was issued.
+    ///
+    /// - Parameter identity: The one that joins; it may be the token's with a suffix.
     nonisolated func standing(_ claims: TokenClaims, room: String, identity: String) -> TokenClaims {
-        let rights = standingRights.withLockedValue {
-            $0.rights(room: room, identity: identity, issuedAt: claims.issuanceTime, at: UnixClock.seconds())
+        let now = UnixClock.seconds()
+        let rights = standingRights.withLockedValue { standing in
+            [identity, claims.identity].compactMap {
+                standing.rights(room: room, identity: $0, issuedAt: claims.issuanceTime, at: now)
+            }.first
         }
         guard let rights else { return claims }
         var claims = claims
@@ -53,9 +58,10 @@ extension RoomDirectory {
     package func muteAll(ofIdentity identity: String, inRoom room: String) async -> Int? {
         guard let home = worker(ofRoom: room) else { return nil }
         let count = try? await home.administer(room: room) { room throws(RoomServiceError) -> Int? in
-            guard let participant = room.participants[identity] else { return nil }
-            let tracks = participant.publications.tracks.filter { !$0.info.muted }
-            for track in tracks { participant.muteByServer(track, muted: true) }
+            let sessions = room.sessions(of: identity)
+            guard !sessions.isEmpty else { return nil }
+            let tracks = sessions.flatMap(\.publications.tracks).filter { !$0.info.muted }
+            for track in tracks { track.publisher.muteByServer(track, muted: true) }
             return tracks.count
         }
         return count ?? nil

@@ -13,6 +13,7 @@ package struct RoomServiceError: Error, Equatable, Sendable {
         case failedPrecondition = "failed_precondition"
         case resourceExhausted = "resource_exhausted"
         case unimplemented
+        case internalError = "internal"
         case badRoute = "bad_route"
     }
 
@@ -26,6 +27,7 @@ package struct RoomServiceError: Error, Equatable, Sendable {
         case .notFound, .badRoute: 404
         case .failedPrecondition: 412
         case .resourceExhausted: 429
+        case .internalError: 500
         case .unimplemented: 501
         }
     }
@@ -35,5 +37,6 @@ package struct RoomServiceError: Error, Equatable, Sendable {
     package static func resourceExhausted(_ message: String) -> Self {
         Self(code: .resourceExhausted, message: message)
     }
+    package static func internalError(_ message: String) -> Self { Self(code: .internalError, message: message) }
     static let permissionDenied = Self(code: .unauthenticated, message: "permissions denied")
 }

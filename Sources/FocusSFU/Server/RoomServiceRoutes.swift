@@ -15,9 +15,14 @@ struct RoomServiceRoutes: Sendable {
 
     func register(on router: inout HTTPRouter, prefixes: [String]) {
         for prefix in prefixes {
-            router.on(.POST, prefix + "/twirp/livekit.RoomService/:method", bodyLimit: 10 * 1024 * 1024) {
-                request, parameters in
+            router.on(
+                .POST, prefix + "/twirp/livekit.RoomService/:method", bodyLimit: 10 * 1024 * 1024,
+                admission: { admission($0) }
+            ) { request, parameters in
                 await respond(request, method: parameters["method"] ?? "")
+            }
+            router.on(.POST, prefix + "/twirp/livekit.Egress/:method") { request, _ in
+                refuseEgress(request)
             }
             router.on(.POST, prefix + "/twirp/:service/:method") { _, parameters in
                 Self.failure(
@@ -29,33 +34,61 @@ struct RoomServiceRoutes: Sendable {
     }
 
     private static let otherServices: Set<String> = [
-        "livekit.Egress", "livekit.Ingress", "livekit.SIP", "livekit.AgentDispatchService",
+        "livekit.Ingress", "livekit.SIP", "livekit.AgentDispatchService",
     ]
 
     private func respond(_ request: HTTPRequest, method: String) async -> HTTPResponse {
+        let grant: VideoGrant
+        do throws(Refusal) {
+            grant = try self.grant(of: request)
+        } catch {
+            return error.response
+        }
+        do throws(RoomServiceError) {
+            return try await dispatch(method, Call(request: request, grant: grant, service: self))
+        } catch {
+            return Self.failure(error)
+        }
+    }
+
+    /// There is nothing that records; who may ask for it learns that.
+    private func refuseEgress(_ request: HTTPRequest) -> HTTPResponse {
+        do throws(Refusal) {
+            guard try grant(of: request).roomRecord else { return Self.failure(.permissionDenied) }
+        } catch {
+            return error.response
+        }
+        return Self.failure(.internalError("egress not connected (redis required)"))
+    }
+
+
+    /// The answer to a request whose token does not count.
+    private struct Refusal: Error {
+        var response: HTTPResponse
+    }
+
+    /// What the bearer of the request's token may do now.
+    private func grant(of request: HTTPRequest) throws(Refusal) -> VideoGrant {
         var claims: TokenClaims
         do throws(TokenRefusal) {
             let token = try AccessTokenVerifier.token(
                 authorization: request.headers.first(name: "Authorization"), parameter: nil)
             claims = try verifier.verify(token, now: UnixClock.seconds())
         } catch {
-            return .text(error.responseBody, status: .unauthorized)
+            // A call without a token is one without permission; a token that is none is refused before Twirp.
+            throw Refusal(
+                response: error == .missing
+                    ? Self.failure(.permissionDenied) : .text(error.responseBody, status: .unauthorized))
         }
         // The token of a participant says what was true when it was made.
         let room = claims.grant.room
         guard !directory.isRevoked(claims, room: room, identity: claims.identity) else {
-            return Self.failure(.permissionDenied)
+            throw Refusal(response: Self.failure(.permissionDenied))
         }
-        claims = directory.standing(claims, room: room, identity: claims.identity)
-        let call = Call(request: request, grant: claims.grant, service: self)
-        do throws(RoomServiceError) {
-            return try await dispatch(method, call)
-        } catch {
-            return Self.failure(error)
-        }
+        return directory.standing(claims, room: room, identity: claims.identity).grant
     }
 
-    private static func failure(_ error: RoomServiceError) -> HTTPResponse {
+    static func failure(_ error: RoomServiceError) -> HTTPResponse {
         let body = try? JSONEncoder().encode(["code": error.code.rawValue, "msg": error.message])
         return .json([UInt8](body ?? Data()), status: HTTPResponseStatus(statusCode: error.httpStatus))
     }
@@ -73,8 +106,9 @@ struct RoomServiceRoutes: Sendable {
         case "UpdateSubscriptions": try await call.answer(updateSubscriptions)
         case "SendData": try await call.answer(sendData)
         case "UpdateRoomMetadata": try await call.answer(updateRoomMetadata)
-        case "ForwardParticipant", "MoveParticipant", "PerformRpc":
-            throw RoomServiceError(code: .unimplemented, message: "\(method) is not supported")
+        case "ForwardParticipant": try await call.answer(forwardParticipant)
+        case "MoveParticipant": try await call.answer(moveParticipant)
+        case "PerformRpc": try await call.answer(performRPC)
         default:
             throw RoomServiceError(code: .badRoute, message: "no method \(method)")
         }
@@ -123,12 +157,16 @@ struct RoomServiceRoutes: Sendable {
         guard request.metadata.utf8.count <= configuration.limits.metadataBytes else {
             throw .invalidArgument("metadata size exceeds limits")
         }
-        var settings = await directory.defaultSettings
-        if request.emptyTimeout > 0 { settings.emptyTimeoutSeconds = request.emptyTimeout }
-        if request.departureTimeout > 0 { settings.departureTimeoutSeconds = request.departureTimeout }
-        if request.maxParticipants > 0 { settings.maximumParticipants = request.maxParticipants }
-        settings.metadata = request.metadata
-        return try await directory.createRoom(named: request.name, settings: settings)
+        guard request.roomPreset.isEmpty else {
+            throw .invalidArgument("this server has no room preset: leave room_preset empty")
+        }
+        // Zero and empty are what a request says that leaves a setting as it is.
+        let wishes = RoomSettings.Wishes(
+            emptyTimeoutSeconds: request.emptyTimeout > 0 ? request.emptyTimeout : nil,
+            departureTimeoutSeconds: request.departureTimeout > 0 ? request.departureTimeout : nil,
+            maximumParticipants: request.maxParticipants > 0 ? request.maxParticipants : nil,
+            metadata: request.metadata.isEmpty ? nil : request.metadata)
+        return try await directory.createRoom(named: request.name, wishes: wishes)
     }
 
     private func listRooms(
@@ -188,7 +226,7 @@ struct RoomServiceRoutes: Sendable {
         _ request: LiveKitRoomParticipantIdentity, grant: VideoGrant
     ) async throws(RoomServiceError) -> LiveKitRemoveParticipantResponse {
         guard grant.mayAdminister(room: request.room) else { throw .permissionDenied }
-        guard await directory.removeParticipant(identity: request.identity, room: request.room) else {
+        guard await directory.endSession(of: request.identity, inRoom: request.room) else {
             throw .notFound("participant does not exist")
         }
         return LiveKitRemoveParticipantResponse()
@@ -248,6 +286,8 @@ struct RoomServiceRoutes: Sendable {
             throw .notFound("requested room does not exist")
         }
         try await worker.administer(room: request.room) { room throws(RoomServiceError) in
+            // A client of the server API repeats a request when the answer is lost.
+            guard request.nonce.isEmpty || room.nonces.insert(request.nonce) else { return }
             var packet = LiveKitDataPacket()
             packet.kind = request.kind
             packet.destinationIdentities = request.destinationIdentities
@@ -272,9 +312,41 @@ struct RoomServiceRoutes: Sendable {
             throw .notFound("requested room does not exist")
         }
         return try await worker.administer(room: request.room) { room throws(RoomServiceError) in
-            room.metadata = request.metadata
+            room.settings.metadata = request.metadata
             room.broadcastRoom()
             return room.info
         }
+    }
+
+    // MARK: Methods of other servers
+
+    private func forwardParticipant(
+        _ request: LiveKitForwardParticipantRequest, grant: VideoGrant
+    ) async throws(RoomServiceError) -> LiveKitForwardParticipantResponse {
+        throw Self.refusal(ofTransferFrom: request.room, to: request.destinationRoom, grant: grant)
+    }
+
+    private func moveParticipant(
+        _ request: LiveKitMoveParticipantRequest, grant: VideoGrant
+    ) async throws(RoomServiceError) -> LiveKitMoveParticipantResponse {
+        throw Self.refusal(ofTransferFrom: request.room, to: request.destinationRoom, grant: grant)
+    }
+
+    private static func refusal(
+        ofTransferFrom room: String, to destination: String, grant: VideoGrant
+    ) -> RoomServiceError {
+        guard grant.mayAdminister(room: room), grant.destinationRoom == destination else { return .permissionDenied }
+        guard room != destination else {
+            return .invalidArgument("destination room cannot be the same as source room")
+        }
+        return RoomServiceError(code: .unimplemented, message: "participants cannot be taken to another room")
+    }
+
+    private func performRPC(
+        _ request: LiveKitPerformRpcRequest, grant: VideoGrant
+    ) async throws(RoomServiceError) -> LiveKitPerformRpcResponse {
+        guard grant.mayAdminister(room: request.room) else { throw .permissionDenied }
+        guard !request.destinationIdentity.isEmpty else { throw .invalidArgument("destination identity is required") }
+        throw RoomServiceError(code: .unimplemented, message: "PerformRpc is not supported")
     }
 }

@@ -31,7 +31,6 @@ struct SignalRoutes: Sendable {
         var identity: String
         var claims: TokenClaims
         var parameters: JoinParameters
-        var worker: MediaWorker
     }
 
     private func upgrade(_ request: HTTPRequest, isVersion1Path: Bool) async -> WebSocketDecision {
@@ -39,10 +38,18 @@ struct SignalRoutes: Sendable {
         case .failure(let refusal):
             return .refuse(refusal.response)
         case .success(let admission):
-            let limit = configuration.limits.pendingSignalMessages
+            let home: MediaWorker
+            do throws(Refusal) {
+                home = try await self.home(for: admission)
+            } catch {
+                return .refuse(error.response)
+            }
+            let limits = configuration.limits
+            let backlog = SignalBacklog(
+                maximumCount: limits.pendingSignalMessages, maximumBytes: limits.pendingSignalBytes)
             return .accept { connection in
-                let session = SignalSession(connection: connection, worker: admission.worker, waitingLimit: limit)
-                admission.worker.post { worker in
+                let session = SignalSession(connection: connection, worker: home, backlog: backlog)
+                home.post { worker in
                     // Whoever was removed while the socket opened is not in the room yet, so nothing removed it.
                     guard !directory.isRevoked(admission.claims, room: admission.room, identity: admission.identity)
                     else {
@@ -74,7 +81,7 @@ struct SignalRoutes: Sendable {
         var response: HTTPResponse { .text(body, status: status) }
     }
 
-    /// Who this is, whether the token lets it in, and where its room lives; the room is made when the rules say so.
+    /// Who this is, and whether token and room let it in. Nothing is made yet.
     private func admit(_ request: HTTPRequest, isVersion1Path: Bool) async -> Result<Admission, Refusal> {
         let claims: TokenClaims
         do throws(TokenRefusal) {
@@ -93,7 +100,9 @@ struct SignalRoutes: Sendable {
                 query: { request.queryValue($0) }, isVersion1Path: isVersion1Path,
                 userAgent: request.headers.first(name: "User-Agent") ?? "",
                 clientAddress: request.claimedClientAddress)
+            try parameters.checkLengths(with: claims, limits: configuration.limits)
         } catch {
+            refusals.count(.joinParameters)
             return .failure(Refusal(status: .badRequest, body: error.body))
         }
         if !claims.grant.mayUpdateOwnMetadata, !parameters.metadata.isEmpty || !parameters.attributes.isEmpty {
@@ -105,7 +114,7 @@ struct SignalRoutes: Sendable {
         var identity = claims.identity
         if let suffix = parameters.publishOnlySuffix { identity += "#\(suffix)" }
         let room = claims.grant.room.isEmpty ? request.queryValue("room") ?? "" : claims.grant.room
-        if identity.isEmpty { return .failure(Refusal(status: .badRequest, body: "identity cannot be empty")) }
+        if claims.identity.isEmpty { return .failure(Refusal(status: .badRequest, body: "identity cannot be empty")) }
         if identity.utf8.count > limits.identityLength {
             return .failure(
                 Refusal(status: .badRequest, body: "identity exceeds limits: max length \(limits.identityLength)"))
@@ -121,38 +130,49 @@ struct SignalRoutes: Sendable {
             return .failure(Refusal(status: .unauthorized, body: "permissions denied"))
         }
 
-        if await directory.worker(ofRoom: room) == nil {
+        if let worker = await directory.worker(ofRoom: room) {
+            // One more of an identity already inside replaces it, so a full room still lets it in.
+            if !parameters.isReconnect, await worker.isFull(room: room, for: identity) {
+                return .failure(Refusal(status: .serviceUnavailable, body: "the room is full"))
+            }
+        } else {
             guard configuration.createsRoomsOnJoin || claims.grant.roomCreate else {
                 return .failure(Refusal(status: .notFound, body: "requested room does not exist"))
             }
             do throws(RoomServiceError) {
-                try await directory.createRoom(named: room, settings: await settings(of: claims))
+                try await directory.checkPlace(forRoom: room)
             } catch {
                 return .failure(Refusal(status: .serviceUnavailable, body: error.message))
             }
         }
-        guard let worker = await directory.worker(ofRoom: room) else {
-            return .failure(Refusal(status: .notFound, body: "requested room does not exist"))
-        }
-        // One more of an identity already inside replaces it, so a full room still lets it in.
-        if !parameters.isReconnect, await worker.isFull(room: room, for: identity) {
-            return .failure(Refusal(status: .serviceUnavailable, body: "the room is full"))
-        }
-        return .success(
-            Admission(room: room, identity: identity, claims: claims, parameters: parameters, worker: worker))
+        return .success(Admission(room: room, identity: identity, claims: claims, parameters: parameters))
     }
 
-    /// Room settings that a token brings along for the room its join creates.
-    private func settings(of claims: TokenClaims) async -> RoomSettings {
-        var settings = await directory.defaultSettings
-        guard let text = claims.roomConfig?.text else { return settings }
+    /// Where the room lives; it is made if it is not there.
+    private func home(for admission: Admission) async throws(Refusal) -> MediaWorker {
+        if let worker = await directory.worker(ofRoom: admission.room) { return worker }
+        do throws(RoomServiceError) {
+            try await directory.createRoom(named: admission.room, wishes: Self.wishes(of: admission.claims))
+        } catch {
+            throw Refusal(status: .serviceUnavailable, body: error.message)
+        }
+        guard let worker = await directory.worker(ofRoom: admission.room) else {
+            throw Refusal(status: .notFound, body: "requested room does not exist")
+        }
+        return worker
+    }
+
+    /// What a token says about the room that its join creates.
+    private static func wishes(of claims: TokenClaims) -> RoomSettings.Wishes {
         var options = JSONDecodingOptions()
         options.ignoreUnknownFields = true
-        guard let wanted = try? LiveKitRoomConfiguration(jsonString: text, options: options) else { return settings }
-        if wanted.emptyTimeout > 0 { settings.emptyTimeoutSeconds = wanted.emptyTimeout }
-        if wanted.departureTimeout > 0 { settings.departureTimeoutSeconds = wanted.departureTimeout }
-        if wanted.maxParticipants > 0 { settings.maximumParticipants = wanted.maxParticipants }
-        settings.metadata = wanted.metadata
-        return settings
+        guard let text = claims.roomConfig?.text,
+            let wanted = try? LiveKitRoomConfiguration(jsonString: text, options: options)
+        else { return RoomSettings.Wishes() }
+        return RoomSettings.Wishes(
+            emptyTimeoutSeconds: wanted.emptyTimeout > 0 ? wanted.emptyTimeout : nil,
+            departureTimeoutSeconds: wanted.departureTimeout > 0 ? wanted.departureTimeout : nil,
+            maximumParticipants: wanted.maxParticipants > 0 ? wanted.maxParticipants : nil,
+            metadata: wanted.metadata.isEmpty ? nil : wanted.metadata)
     }
 }

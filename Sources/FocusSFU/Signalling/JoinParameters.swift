@@ -31,6 +31,8 @@ struct JoinParameters: Sendable {
 
     /// How large a join request may be after decompression.
     static let decompressedLimit = 1 << 20
+    /// Capabilities of a client that are passed on to the others.
+    static let maximumCapabilities = 32
 
     init(query: (String) -> String?, isVersion1Path: Bool, userAgent: String, clientAddress: String) throws(Refusal) {
         if let wrapped = query("join_request"), !wrapped.isEmpty {
@@ -70,6 +72,7 @@ struct JoinParameters: Sendable {
         }
         usesSinglePeerConnection = true
         client = request.clientInfo
+        client.capabilities = Array(client.capabilities.prefix(Self.maximumCapabilities))
         autoSubscribe = request.connectionSettings.autoSubscribe
         adaptiveStream = request.connectionSettings.adaptiveStream
         isReconnect = request.reconnect
@@ -104,7 +107,7 @@ struct JoinParameters: Sendable {
         client.browserVersion = query("browser_version") ?? ""
         client.network = query("network") ?? ""
         if let names = query("capabilities") {
-            client.capabilities = names.split(separator: ",").prefix(32).compactMap { name in
+            client.capabilities = names.split(separator: ",").prefix(Self.maximumCapabilities).compactMap { name in
                 switch name {
                 case "CAP_PACKET_TRAILER": .capPacketTrailer
                 case "CAP_COMPRESSION_DEFLATE_RAW": .capCompressionDeflateRaw

@@ -10,31 +10,29 @@ package final class SignalRefusals: Sendable {
     package enum Reason: Int, CaseIterable, Sendable {
         case malformed
         case unknownMessage
+        /// More messages, or more bytes of them, waited for the worker than may.
         case flood
         /// A join or resume with a token from before its participant was removed.
         case revokedToken
+        /// A join whose parameters cannot be read or are longer than participants may be.
+        case joinParameters
+        /// One more publish-only connection than an identity may have.
+        case tooManySessions
+        /// A track announced with longer names or more layers, codecs or features than a client has.
+        case trackTooLarge
     }
 
-    private let malformed = Atomic<UInt64>(0)
-    private let unknownMessage = Atomic<UInt64>(0)
-    private let flood = Atomic<UInt64>(0)
-    private let revokedToken = Atomic<UInt64>(0)
+    private let counts = Reason.allCases.map { _ in Counter() }
 
     func count(_ reason: Reason) {
-        switch reason {
-        case .malformed: malformed.add(1, ordering: .relaxed)
-        case .unknownMessage: unknownMessage.add(1, ordering: .relaxed)
-        case .flood: flood.add(1, ordering: .relaxed)
-        case .revokedToken: revokedToken.add(1, ordering: .relaxed)
-        }
+        counts[reason.rawValue].value.add(1, ordering: .relaxed)
     }
 
     package subscript(reason: Reason) -> UInt64 {
-        switch reason {
-        case .malformed: malformed.load(ordering: .relaxed)
-        case .unknownMessage: unknownMessage.load(ordering: .relaxed)
-        case .flood: flood.load(ordering: .relaxed)
-        case .revokedToken: revokedToken.load(ordering: .relaxed)
-        }
+        counts[reason.rawValue].value.load(ordering: .relaxed)
+    }
+
+    private final class Counter: Sendable {
+        let value = Atomic<UInt64>(0)
     }
 }

@@ -13,31 +13,33 @@ final class SignalSession: WebSocketHandler, SignalSink {
     private struct State {
         /// Follows the client's last frame.
         var usesText = false
-        /// Messages handed to the worker and not taken yet.
-        var waiting = 0
+        /// Handed to the worker and not taken yet.
+        var backlog: SignalBacklog
     }
 
     private let connection: WebSocketConnection
     private let worker: MediaWorker
-    private let waitingLimit: Int
-    private let state = NIOLockedValueBox(State())
+    private let state: NIOLockedValueBox<State>
 
-    init(connection: WebSocketConnection, worker: MediaWorker, waitingLimit: Int) {
+    init(connection: WebSocketConnection, worker: MediaWorker, backlog: SignalBacklog) {
         self.connection = connection
         self.worker = worker
-        self.waitingLimit = waitingLimit
+        state = NIOLockedValueBox(State(backlog: backlog))
     }
 
     // MARK: From the client
 
     func received(_ message: WebSocketMessage) {
         let request: LiveKitSignalRequest.OneOf_Message
+        let byteCount: Int
         do {
             switch message {
             case .binary(let bytes):
+                byteCount = bytes.count
                 state.withLockedValue { $0.usesText = false }
                 request = try SignalCodec.decode(binary: bytes)
             case .text(let text):
+                byteCount = text.utf8.count
                 state.withLockedValue { $0.usesText = true }
                 request = try SignalCodec.decode(text: text)
             }
@@ -56,21 +58,17 @@ final class SignalSession: WebSocketHandler, SignalSink {
             pong.timestamp = UnixClock.milliseconds()
             send(.pongResp(pong))
         default:
-            forward(request)
+            forward(request, byteCount)
         }
     }
 
-    private func forward(_ request: LiveKitSignalRequest.OneOf_Message) {
-        let waiting = state.withLockedValue { state in
-            state.waiting += 1
-            return state.waiting
-        }
-        guard waiting <= waitingLimit else {
+    private func forward(_ request: LiveKitSignalRequest.OneOf_Message, _ byteCount: Int) {
+        guard state.withLockedValue({ $0.backlog.add(byteCount) }) else {
             worker.signalRefusals.count(.flood)
             return connection.close(code: .policyViolation, reason: "too many messages")
         }
         worker.post { [self] worker in
-            state.withLockedValue { $0.waiting -= 1 }
+            state.withLockedValue { $0.backlog.remove(byteCount) }
             worker.signalReceived(request, from: self)
         }
     }
@@ -89,7 +87,15 @@ final class SignalSession: WebSocketHandler, SignalSink {
         }
     }
 
+    func send(_ broadcast: SignalBroadcast) {
+        connection.send(state.withLockedValue(\.usesText) ? broadcast.textFrame : broadcast.binaryFrame)
+    }
+
     func close(reason: String) {
         connection.close(code: .normal, reason: reason)
+    }
+
+    func abort() {
+        connection.close(code: .internalError, reason: "simulated")
     }
 }

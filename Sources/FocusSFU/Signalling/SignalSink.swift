@@ -7,8 +7,12 @@
 package protocol SignalSink: AnyObject, Sendable {
     /// Queues one response; never blocks. A client that does not read is disconnected by the socket's own bound.
     func send(_ response: LiveKitSignalResponse)
+    /// The same for a response that others get, too.
+    func send(_ broadcast: SignalBroadcast)
     /// Closes after what was queued.
     func close(reason: String)
+    /// Closes as after a fault: clients come back, which they do not after ``close(reason:)``.
+    func abort()
 }
 
 extension SignalSink {

@@ -17,12 +17,26 @@ extension TokenClaims {
         }
     }
 
+    var participantKindDetails: [LiveKitParticipantInfo.KindDetail] {
+        kindDetails.prefix(16).compactMap { name in
+            switch name {
+            case "cloud_agent": .cloudAgent
+            case "forwarded": .forwarded
+            case "connector_whatsapp": .connectorWhatsapp
+            case "connector_twilio": .connectorTwilio
+            case "bridge_rtsp": .bridgeRtsp
+            case "simulation": .simulation
+            default: nil
+            }
+        }
+    }
+
     var participantPermission: LiveKitParticipantPermission {
         var permission = LiveKitParticipantPermission()
         permission.canPublish = grant.mayPublish
         permission.canSubscribe = grant.maySubscribe
         permission.canPublishData = grant.mayPublishData
-        permission.canPublishSources = grant.canPublishSources.compactMap { LiveKitTrackSource(tokenName: $0) }
+        permission.canPublishSources = grant.canPublishSources.map { LiveKitTrackSource(tokenName: $0) }
         permission.canUpdateMetadata = grant.mayUpdateOwnMetadata
         permission.canSubscribeMetrics = grant.maySubscribeMetrics
         permission.canManageAgentSession = grant.mayManageAgentSession
@@ -38,7 +52,7 @@ extension TokenClaims {
         grant.canPublish = permission.canPublish
         grant.canSubscribe = permission.canSubscribe
         grant.canPublishData = permission.canPublishData
-        grant.canPublishSources = permission.canPublishSources.compactMap(\.tokenName)
+        grant.canPublishSources = permission.canPublishSources.map(\.tokenName)
         grant.canUpdateOwnMetadata = permission.canUpdateMetadata
         grant.canSubscribeMetrics = permission.canSubscribeMetrics
         grant.canManageAgentSession = permission.canManageAgentSession
@@ -55,13 +69,13 @@ extension LiveKitTrackSource {
         "screen_share_audio": .screenShareAudio,
     ]
 
-    /// As `canPublishSources` of a token spells it, in any case.
-    init?(tokenName: String) {
-        guard let entry = Self.tokenNames.first(where: { $0.key == tokenName.lowercased() }) else { return nil }
-        self = entry.value
+    /// As `canPublishSources` of a token spells it, in any case; a name that nobody knows is a source that nobody has,
+    /// because none at all would allow every source.
+    init(tokenName: String) {
+        self = Self.tokenNames.first { $0.key == tokenName.lowercased() }?.value ?? .unknown
     }
 
-    var tokenName: String? {
-        Self.tokenNames.first { $0.value == self }?.key
+    var tokenName: String {
+        Self.tokenNames.first { $0.value == self }?.key ?? "unknown"
     }
 }

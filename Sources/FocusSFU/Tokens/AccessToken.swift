@@ -37,4 +37,9 @@ package enum AccessToken {
         }
         return "\(input).\(Base64URL.encode(signature))"
     }
+
+    /// The signature of a token of ours.
+    static func signature(of token: String) -> [UInt8] {
+        (try? Base64URL.decode(Array(token.utf8.split(separator: UInt8(ascii: ".")).last ?? []))) ?? []
+    }
 }

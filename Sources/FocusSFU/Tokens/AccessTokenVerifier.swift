@@ -56,7 +56,8 @@ package struct AccessTokenVerifier: Sendable {
             TokenDigest.areEqual(expected, signature)
         else { throw .signature }
 
-        let claims = try Self.claims(TokenClaims.self, in: payload)
+        var claims = try Self.claims(TokenClaims.self, in: payload)
+        claims.signature = signature
         guard claims.issuer == key.name else { throw .unknownIssuer }
         try Self.checkTimes(claims, now: now)
         return claims

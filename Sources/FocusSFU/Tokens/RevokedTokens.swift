@@ -5,8 +5,9 @@
 
 /// Participants that were removed, so that the tokens they hold do not let them back in.
 ///
-/// A removal covers every token of that room and identity that was issued no later than the removal; one issued later
-/// works. Times are whole Unix seconds, like those of tokens, so a token of the very second of the removal is covered.
+/// A removal covers every token of that room and identity that was issued up to a time, and those that the removed
+/// session had, whenever they were issued; one issued later works. Times are whole Unix seconds, like those of tokens:
+/// whoever removes decides whether an unknown token of the very second is covered.
 ///
 /// NOTE: LiveKit lets whoever was removed come back with the same token, which makes a removal advice.
 package struct RevokedTokens: Sendable {
@@ -15,9 +16,14 @@ package struct RevokedTokens: Sendable {
         var identity: String
     }
 
+    private struct Extent {
+        var issuedUpTo: Int64
+        var signatures: Set<[UInt8]>
+    }
+
     private struct Removal {
         var participant: Participant
-        var removedAt: Int64
+        var issuedUpTo: Int64
     }
 
     /// Removals remembered; beyond that the oldest is forgotten first.
@@ -25,9 +31,12 @@ package struct RevokedTokens: Sendable {
     /// How long a removal is remembered: as long as tokens are good, plus the difference between clocks.
     package static let memorySeconds: Int64 = 24 * 3_600 + AccessTokenVerifier.leewaySeconds
 
+    /// Tokens of one session remembered.
+    static let maximumSignatureCount = 8
+
     private let maximumCount: Int
-    private var removedAt: [Participant: Int64] = [:]
-    /// Oldest first from `head` on; one whose time is not that of ``removedAt`` was repeated later and is void.
+    private var extents: [Participant: Extent] = [:]
+    /// Oldest first from `head` on; one whose time is not that of ``extents`` was repeated later and is void.
     private var order: [Removal] = []
     private var head = 0
 
@@ -35,45 +44,53 @@ package struct RevokedTokens: Sendable {
         self.maximumCount = max(1, maximumCount)
     }
 
-    package var count: Int { removedAt.count }
+    package var count: Int { extents.count }
 
-    /// Revokes what was issued for `identity` in `room` up to `now`.
-    package mutating func revoke(room: String, identity: String, at now: Int64) {
+    /// Revokes what was issued for `identity` in `room` up to a time, now or a moment ago.
+    ///
+    /// - Parameter signatures: of tokens that are revoked whenever they were issued.
+    package mutating func revoke(
+        room: String, identity: String, issuedUpTo now: Int64, signatures: [[UInt8]] = []
+    ) {
         forget(before: now &- Self.memorySeconds)
         let participant = Participant(room: room, identity: identity)
-        // A clock that was set back must not make an earlier removal void.
-        let time = max(now, removedAt[participant] ?? now)
-        guard removedAt.updateValue(time, forKey: participant) != time else { return }
-        order.append(Removal(participant: participant, removedAt: time))
-        while removedAt.count > maximumCount { forgetOldest() }
-        compact()
+        guard let before = extents[participant], before.issuedUpTo >= now else {
+            extents[participant] = Extent(issuedUpTo: now, signatures: Set(signatures))
+            order.append(Removal(participant: participant, issuedUpTo: now))
+            while extents.count > maximumCount { forgetOldest() }
+            return compact()
+        }
+        // Again within the second, or the clock was set back, which must not make the earlier removal void.
+        extents[participant]?.signatures = Set((signatures + before.signatures).prefix(Self.maximumSignatureCount))
     }
 
     /// Whether a token of `identity` in `room` is revoked.
     ///
     /// - Parameter issuedAt: The token's `iat`, else its `nbf`. A token with neither cannot prove that it is newer.
-    package func covers(room: String, identity: String, issuedAt: Int64?, at now: Int64) -> Bool {
-        guard let time = removedAt[Participant(room: room, identity: identity)],
-            now &- time <= Self.memorySeconds
+    package func covers(
+        room: String, identity: String, issuedAt: Int64?, signature: [UInt8] = [], at now: Int64
+    ) -> Bool {
+        guard let extent = extents[Participant(room: room, identity: identity)],
+            now &- extent.issuedUpTo <= Self.memorySeconds
         else { return false }
-        return issuedAt.map { $0 <= time } ?? true
+        return issuedAt.map { $0 <= extent.issuedUpTo } ?? true || extent.signatures.contains(signature)
     }
 
     private mutating func forget(before time: Int64) {
-        while head < order.count, order[head].removedAt < time { forgetOldest() }
+        while head < order.count, order[head].issuedUpTo < time { forgetOldest() }
     }
 
     private mutating func forgetOldest() {
         guard head < order.count else { return }
         let oldest = order[head]
         head += 1
-        if removedAt[oldest.participant] == oldest.removedAt { removedAt[oldest.participant] = nil }
+        if extents[oldest.participant]?.issuedUpTo == oldest.issuedUpTo { extents[oldest.participant] = nil }
     }
 
     /// Keeps the list in proportion to what it stands for.
     private mutating func compact() {
-        guard order.count > 2 * removedAt.count + 64 else { return }
-        order = order[head...].filter { removedAt[$0.participant] == $0.removedAt }
+        guard order.count > 2 * extents.count + 64 else { return }
+        order = order[head...].filter { extents[$0.participant]?.issuedUpTo == $0.issuedUpTo }
         head = 0
     }
 }

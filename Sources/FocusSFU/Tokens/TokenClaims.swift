@@ -26,6 +26,8 @@ package struct TokenClaims: Equatable, Sendable {
     package var roomConfig: RawJSON?
     /// The name of such settings in the server's configuration.
     package var roomPreset = ""
+    /// Of the token that these were read from, by which it is known again; no claim itself.
+    package var signature: [UInt8] = []
 
     package init() {}
 
@@ -36,7 +38,7 @@ package struct TokenClaims: Equatable, Sendable {
 extension TokenClaims: Codable {
     enum CodingKeys: String, CodingKey {
         case iss, sub, jti, nbf, iat, exp
-        case name, kind, kindDetails, metadata, attributes, video, sha256, roomConfig, roomPreset
+        case identity, name, kind, kindDetails, metadata, attributes, video, sha256, roomConfig, roomPreset
     }
 
     package init(from decoder: any Decoder) throws {
@@ -76,6 +78,8 @@ extension TokenClaims: Codable {
 
         try put(issuer, .iss)
         try put(identity, .sub)
+        // Nobody should read it, but LiveKit's own tokens repeat it here.
+        try put(identity, .identity)
         try values.encodeIfPresent(notBefore, forKey: .nbf)
         try values.encodeIfPresent(issuedAt, forKey: .iat)
         try values.encodeIfPresent(expiry, forKey: .exp)

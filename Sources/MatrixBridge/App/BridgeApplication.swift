@@ -67,6 +67,9 @@ enum BridgeApplication {
             services.append(try await bind(configuration, port: port, router: metrics, refusals: refusals))
         }
         announce(configuration, server: server, focus: focus, keys: keys, log: log)
+        StartUpPages.release()
+        let selfTest = Task { await testMedia(log: log) }
+        defer { selfTest.cancel() }
 
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -114,6 +117,24 @@ enum BridgeApplication {
             throw Termination(
                 .failure, cause: "cannot listen on \(addresses.joined(separator: ", ")) port \(port): \(error)",
                 source: "bind_addresses, port", fix: "use an address of this machine and a port you may bind")
+        }
+    }
+
+    /// Says whether a call over loopback works. Nothing waits for it, and a failure ends nothing: the operator shall know.
+    private static func testMedia(log: Logger) async {
+        switch await SelfTest.run() {
+        case .passed(let microseconds):
+            log.info(
+                "self-test passed: a call over loopback works",
+                metadata: ["first-packet": "\(microseconds / 1_000).\(microseconds / 100 % 10) ms"])
+        case .failed(let reason) where !Task.isCancelled:
+            log.warning(
+                "self-test failed: a call over loopback does not work, calls of others may not either",
+                metadata: [
+                    "cause": "\(reason)",
+                    "next": "allow UDP and TCP on the loopback interface, see docs/troubleshooting.md",
+                ])
+        case .failed: break
         }
     }
 

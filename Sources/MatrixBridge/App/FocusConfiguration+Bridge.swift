@@ -13,6 +13,7 @@ extension FocusConfiguration {
         let server = configuration.server
         mediaPort = configuration.rtc.udpPort
         workerCount = configuration.rtc.workerCount
+        processorCount = Self.availableProcessors
         // `bind_addresses` is for HTTP, which may hide behind a proxy; media has to be reached from outside. Only the
         // loopback focus of a developer stays on loopback.
         mediaBindAddress = configuration.isDevelopment ? server.bindAddresses.first ?? "::" : "::"

@@ -8,6 +8,7 @@ import FocusSFU
 /// What the Matrix side may ask of the focus in this process.
 struct FocusControl: FocusControlling {
     let directory: RoomDirectory
+    let revocations: RevocationKeeper
 
     func createRoom(
         named room: String, emptyTimeoutSeconds: UInt32, departureTimeoutSeconds: UInt32, maximumParticipants: UInt32
@@ -16,13 +17,14 @@ struct FocusControl: FocusControlling {
         if await directory.roomExists(named: room) { return }
         try await directory.createRoom(
             named: room,
-            settings: RoomSettings(
+            wishes: RoomSettings.Wishes(
                 emptyTimeoutSeconds: emptyTimeoutSeconds, departureTimeoutSeconds: departureTimeoutSeconds,
                 maximumParticipants: maximumParticipants))
     }
 
     func removeParticipant(room: String, identity: String) async {
         _ = await directory.removeParticipant(identity: identity, room: room)
+        await revocations.note(FocusParticipant(room: room, identity: identity))
     }
 
     func setRights(_ rights: ParticipantRights, of participant: FocusParticipant) async {

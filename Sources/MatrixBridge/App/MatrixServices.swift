@@ -52,6 +52,9 @@ struct MatrixServices {
         var http = HTTPClient.Configuration()
         http.verifiesCertificates = !settings.acceptsAnyTLSCertificate
         let transport = HTTPClient(configuration: http)
+        // Strangers name the servers that these requests go to; what they do must not reach our own homeserver's.
+        let federation = HTTPTransportLimit(
+            HTTPClient(configuration: http), requestsPerHost: 8, timeoutMilliseconds: 5_000)
         let client = MatrixClient(
             transport: transport, baseURL: settings.homeserverURL, asToken: settings.applicationServiceToken.exposed)
         let delegate = settings.delegatedRegistration.map { registration in
@@ -62,11 +65,12 @@ struct MatrixServices {
             log.notice(
                 "There is no second registration: rooms without the bot cannot be looked into, nor ghosts cleared")
         }
-        let control = FocusControl(directory: focus.directory)
+        let revocations = RevocationKeeper(database: database, clock: clock, logger: log)
+        let control = FocusControl(directory: focus.directory, revocations: revocations)
         let issued = IssuedIdentities()
         let privateServers = Set(settings.privateServers.compactMap { ServerName($0) })
         let discovery = ServerDiscovery(
-            transport: transport, resolver: SystemSRVResolver(), serversOnPrivateAddresses: privateServers,
+            transport: federation, resolver: SystemSRVResolver(), serversOnPrivateAddresses: privateServers,
             now: clock.monotonic)
 
         var policy = AccessPolicy(settings, localServer: server)
@@ -102,9 +106,9 @@ struct MatrixServices {
                 discoveryReport.wakeUps.wake()
             })
         let delayedEvents = DelayedEvents(
-            transport: transport,
+            transport: transport, federation: federation,
             locator: ClientAPILocator(
-                transport: transport, serversOnPrivateAddresses: privateServers, now: clock.monotonic),
+                transport: federation, serversOnPrivateAddresses: privateServers, now: clock.monotonic),
             localServer: server, localBaseURL: settings.homeserverURL, delegate: delegate)
         let keeper = DelayedLeaveKeeper(
             database: database, focus: control, events: delayedEvents, clock: clock, logger: log)
@@ -125,7 +129,9 @@ struct MatrixServices {
             policy: policy, focusURL: settings.websocketURL,
             dependencies: .init(
                 verifier: OpenIDVerifier(
-                    transport: transport, discovery: discovery, localServer: server,
+                    // Anybody may ask for such a check: it takes half of the connections at most.
+                    transport: HTTPTransportLimit(transport, requestsPerHost: 32, timeoutMilliseconds: 10_000),
+                    federation: federation, discovery: discovery, localServer: server,
                     localBaseURL: settings.homeserverURL),
                 membership: membership, focus: control,
                 minter: JoinTokenMinter(key: key), issued: issued, attempts: attempts,
@@ -154,6 +160,9 @@ struct MatrixServices {
         do {
             try await coordinator.restore()
             try await keeper.restore()
+            try await revocations.restore { participant, seconds in
+                focus.directory.restoreRevocation(of: participant.identity, inRoom: participant.room, at: seconds)
+            }
         } catch {
             throw Self.databaseTermination(error, in: dataDirectory)
         }

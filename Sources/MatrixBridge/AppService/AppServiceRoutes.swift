@@ -58,12 +58,18 @@ package struct AppServiceRoutes: Sendable {
     private func authorized(
         _ request: HTTPRequest, _ answer: () async -> HTTPResponse,
     ) async -> HTTPResponse {
+        if let refusal = refusal(of: request) { return refusal }
+        return await answer()
+    }
+
+    /// The answer to somebody who is not our homeserver; nil for the homeserver.
+    package func refusal(of request: HTTPRequest) -> HTTPResponse? {
         do throws(MatrixError) {
             try token.check(request.bearerToken)
+            return nil
         } catch {
             inbox.refusals.count(error.status == 401 ? .missingToken : .wrongToken)
             return .matrix(error)
         }
-        return await answer()
     }
 }

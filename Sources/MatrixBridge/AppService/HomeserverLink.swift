@@ -16,7 +16,8 @@ package import Logging
 package actor HomeserverLink {
     package enum State: Equatable, Sendable {
         case connecting
-        /// Tried `failures` times in a row; `problem` is a sentence for people.
+        /// Tried `failures` times in a row; `problem` is a sentence for people, anybody of them: without the
+        /// homeserver's own words, which the log has.
         case unreachable(failures: Int, problem: String)
         case ready(pingMilliseconds: Int64)
     }
@@ -96,9 +97,9 @@ package actor HomeserverLink {
         if case .unreachable(let count, let known) = state {
             failures = count + 1
             // One line a problem, not one a try.
-            if known != problem { warn(problem) }
+            if known != problem { warn(problem, error) }
         } else {
-            warn(problem)
+            warn(problem, error)
         }
         state = .unreachable(failures: failures, problem: problem)
         var requested: UInt64?
@@ -107,8 +108,10 @@ package actor HomeserverLink {
             failures: failures, requested: requested, random: Double.random(in: 0..<1))
     }
 
-    private func warn(_ problem: String) {
-        logger.warning("The homeserver is not connected; trying again", metadata: ["error.code": "\(problem)"])
+    private func warn(_ problem: String, _ error: MatrixClientError) {
+        logger.warning(
+            "The homeserver is not connected; trying again",
+            metadata: ["error.code": "\(problem)", "error.message": "\(error)"])
     }
 
     /// What a failure means, for people.
@@ -116,10 +119,10 @@ package actor HomeserverLink {
         guard case .refused(let refusal) = error else { return error.description }
         return switch refusal.code.rawValue {
         case "M_BAD_STATUS":
-            "the homeserver reaches us and is refused; did it load the registration we use? (\(refusal.message))"
+            "the homeserver reaches us and is refused; did it load the registration we use?"
         case "M_CONNECTION_FAILED", "M_CONNECTION_TIMEOUT":
-            "the homeserver cannot reach the url of our registration (\(refusal.message))"
-        default: error.description
+            "the homeserver cannot reach the url of our registration"
+        default: "the homeserver refuses us with HTTP \(refusal.status); the log has its words"
         }
     }
 

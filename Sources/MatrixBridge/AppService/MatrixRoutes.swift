@@ -41,7 +41,8 @@ package struct MatrixRoutes: Sendable {
     private func registerAppService(on router: inout HTTPRouter, below prefix: String) {
         let base = prefix + "/_matrix/app/v1"
         router.on(
-            .PUT, base + "/transactions/:txnId", bodyLimit: TransactionInbox.maximumBodyByteCount
+            .PUT, base + "/transactions/:txnId", bodyLimit: TransactionInbox.maximumBodyByteCount,
+            admission: { [appService] request in appService.refusal(of: request) }
         ) { [appService] request, parameters in
             await appService.transaction(request, id: parameters["txnId"] ?? "")
         }
@@ -67,6 +68,8 @@ package struct MatrixRoutes: Sendable {
         router.on(.POST, prefix + "/delegate_delayed_leave", bodyLimit: limit) { [tokens] request, _ in
             await tokens.delegation(request)
         }
+        // A focus of LiveKit's is told to report here; ours has nothing to report.
+        router.on(.POST, prefix + "/sfu_webhook", bodyLimit: limit) { _, _ in .empty(.ok) }
         for path in ["/sfu/get", "/get_token", "/delegate_delayed_leave"] {
             refuseOtherMethods(on: &router, at: prefix + path)
         }

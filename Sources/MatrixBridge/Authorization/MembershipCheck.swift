@@ -77,13 +77,13 @@ package struct MembershipCheck: MembershipChecking {
         if let facts = book.facts(of: room) { return facts }
         var failure: String?
         do throws(MatrixClientError) {
-            return try await read(room, with: client, as: bot)
+            if let facts = try await read(room, with: client, as: bot) { return facts }
         } catch {
             if error.isTransient { failure = error.description }
         }
         if let delegate, user.serverName == bot.serverName {
             do throws(MatrixClientError) {
-                return try await read(room, with: delegate, as: user)
+                if let facts = try await read(room, with: delegate, as: user) { return facts }
             } catch {
                 if error.isTransient { failure = error.description }
             }
@@ -93,9 +93,11 @@ package struct MembershipCheck: MembershipChecking {
     }
 
     /// The few state events that decide, one by one: the whole state of a large room is megabytes.
+    ///
+    /// - Returns: nil without the event that every room begins with: then the others are not to be seen either.
     private func read(
         _ room: RoomID, with client: MatrixClient, as user: UserID,
-    ) async throws(MatrixClientError) -> RoomFacts {
+    ) async throws(MatrixClientError) -> RoomFacts? {
         var facts = RoomFacts()
         for type in ["m.room.power_levels", "m.room.create", "m.room.encryption", "m.room.tombstone"] {
             guard let event = try await client.stateEvent(ofType: type, in: room, as: .init(userID: user)) else {
@@ -103,6 +105,6 @@ package struct MembershipCheck: MembershipChecking {
             }
             facts.take(CallEvent.decode(event))
         }
-        return facts
+        return facts.authority.creation == nil ? nil : facts
     }
 }

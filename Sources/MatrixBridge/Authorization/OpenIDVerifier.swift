@@ -11,15 +11,21 @@ package import CallEvents
 /// federation nor public DNS; any other by discovery. The user must be on the server that vouches for it.
 package struct OpenIDVerifier: Sendable {
     private let transport: any HTTPTransport
+    private let federation: any HTTPTransport
     private let discovery: ServerDiscovery
     private let localServer: ServerName
     /// Without a slash at the end.
     private let localBaseURL: String
 
+    /// - Parameters:
+    ///   - transport: To our homeserver.
+    ///   - federation: To the servers that strangers name: what these do with a request must not reach the other.
     package init(
-        transport: any HTTPTransport, discovery: ServerDiscovery, localServer: ServerName, localBaseURL: String,
+        transport: any HTTPTransport, federation: any HTTPTransport, discovery: ServerDiscovery,
+        localServer: ServerName, localBaseURL: String,
     ) {
         self.transport = transport
+        self.federation = federation
         self.discovery = discovery
         self.localServer = localServer
         self.localBaseURL = localBaseURL.hasSuffix("/") ? String(localBaseURL.dropLast()) : localBaseURL
@@ -28,21 +34,14 @@ package struct OpenIDVerifier: Sendable {
     /// The user the token belongs to.
     package func verify(_ token: TokenRequest.OpenIDToken) async throws(TokenExchangeRefusal) -> UserID {
         let isLocal = token.server == localServer
-        let destination =
-            isLocal
-            ? ServerDestination(baseURL: localBaseURL, addresses: .any)
-            : await discovery.destination(of: token.server)
-        var request = HTTPClientRequest(
-            .get,
-            URLText.join(
-                destination.baseURL, ["_matrix", "federation", "v1", "openid", "userinfo"],
-                query: [("access_token", token.accessToken)]))
-        request.maximumBodyByteCount = 64 << 10
-        request.endpoint = destination.endpoint
-        request.addresses = destination.addresses
         let response: HTTPClientResponse
         do throws(HTTPClientError) {
-            response = try await transport.send(request)
+            response =
+                isLocal
+                ? try await transport.send(
+                    Self.request(token, at: ServerDestination(baseURL: localBaseURL, addresses: .any)))
+                : try await federation.send(
+                    Self.request(token, at: try await discovery.destination(of: token.server)))
         } catch {
             throw Self.refusal(of: error, isLocal: isLocal)
         }
@@ -57,6 +56,20 @@ package struct OpenIDVerifier: Sendable {
         }
         guard user.serverName == token.server else { throw .userOfOtherServer }
         return user
+    }
+
+    private static func request(
+        _ token: TokenRequest.OpenIDToken, at destination: ServerDestination,
+    ) -> HTTPClientRequest {
+        var request = HTTPClientRequest(
+            .get,
+            URLText.join(
+                destination.baseURL, ["_matrix", "federation", "v1", "openid", "userinfo"],
+                query: [("access_token", token.accessToken)]))
+        request.maximumBodyByteCount = 64 << 10
+        request.endpoint = destination.endpoint
+        request.addresses = destination.addresses
+        return request
     }
 
     /// A certificate that does not verify is a wrong server, not a server that is down.

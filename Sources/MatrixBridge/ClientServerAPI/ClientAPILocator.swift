@@ -33,19 +33,34 @@ package actor ClientAPILocator {
     /// Without a slash at the end; nil when the server does not say.
     package func baseURL(of server: ServerName) async -> String? {
         if let entry = known[server], now() < entry.expiry { return entry.url }
-        let url = await ask(server)
+        let url: String?
+        do throws(HTTPClientError) {
+            url = try await ask(server)
+        } catch {
+            // Too much was under way: that says nothing of the server.
+            return nil
+        }
         if known.count >= Self.maximumServers { known.removeAll() }
         let lifetime = url == nil ? Self.failureMilliseconds : Self.lifetimeMilliseconds
         known[server] = (url, now().advanced(byMilliseconds: lifetime))
         return url
     }
 
-    private func ask(_ server: ServerName) async -> String? {
+    /// - Throws: ``HTTPClientError/overloaded``; other failures are no answer.
+    private func ask(_ server: ServerName) async throws(HTTPClientError) -> String? {
         var request = HTTPClientRequest(.get, "https://\(server)/.well-known/matrix/client")
         request.maximumBodyByteCount = 64 << 10
         request.maximumRedirects = 3
         request.addresses = addresses(of: server)
-        guard let response = try? await transport.send(request), response.status == 200,
+        let response: HTTPClientResponse
+        do throws(HTTPClientError) {
+            response = try await transport.send(request)
+        } catch .overloaded {
+            throw .overloaded
+        } catch {
+            return nil
+        }
+        guard response.status == 200,
             let text = (try? JSONValue.parse(response.body))?["m.homeserver"]?["base_url"]?.string,
             let url = ConfigurationReader.url(text, schemes: ["https"])
         else { return nil }

@@ -146,6 +146,10 @@ package struct MatrixClient: Sendable {
     }
 
     /// One whole state event with an empty key; nil when there is none, or when it cannot be read.
+    ///
+    /// Some homeservers do not know the format and answer the content alone, without the sender. A creation is read then
+    /// only if it names the creator, who decides; of the other events it does not matter who sent them.
+    ///
     package func stateEvent(
         ofType type: String, in room: RoomID, as masquerade: Masquerade?,
     ) async throws(MatrixClientError) -> RoomEvent? {
@@ -153,10 +157,23 @@ package struct MatrixClient: Sendable {
             let answer = try await call(
                 .get, ["client", "v3", "rooms", room.rawValue, "state", type, ""], query: [("format", "event")],
                 as: masquerade)
-            return try? RoomEvent.decode(answer).get()
+            return (try? RoomEvent.decode(answer).get())
+                ?? Self.stateEvent(ofType: type, in: room, content: answer, reader: masquerade?.userID)
         } catch .refused(let error) where error.code == .notFound {
             return nil
         }
+    }
+
+    private static func stateEvent(
+        ofType type: String, in room: RoomID, content: JSONValue, reader: UserID?,
+    ) -> RoomEvent? {
+        let creator = content["creator"]?.string.flatMap(UserID.init)
+        guard let content = content.object, content["event_id"] == nil, let eventID = EventID("$unknown"),
+            let sender = type == "m.room.create" ? creator : reader
+        else { return nil }
+        return RoomEvent(
+            type: type, sender: sender, roomID: room, eventID: eventID, stateKey: "", originServerTimestamp: 0,
+            content: content)
     }
 
     /// `POST /join/{roomId}`: accepts an invitation, or joins a public room; fine when joined already.

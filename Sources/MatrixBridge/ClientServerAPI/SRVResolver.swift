@@ -4,25 +4,50 @@
 //
 
 import CResolv
-import Dispatch
+import Foundation
+import NIOConcurrencyHelpers
 
 /// Looks up service records.
 package protocol SRVResolving: Sendable {
     /// The records of `name`; empty when there are none or the lookup failed.
-    func records(of name: String) async -> [SRVRecord]
+    ///
+    /// - Throws: ``HTTPClientError/overloaded`` when too many lookups are under way.
+    func records(of name: String) async throws(HTTPClientError) -> [SRVRecord]
 }
 
-/// The system's resolver. The call blocks, so it runs on a queue of its own; one lookup at a time bounds what a flood
-/// of unknown servers can occupy.
+/// The system's resolver. The call blocks, so it runs on threads of its own: a few, so that a slow name server delays
+/// the lookups of others little, and few enough that a flood of unknown servers occupies no more.
 package struct SystemSRVResolver: SRVResolving {
-    private let queue = DispatchQueue(label: "callbridge.srv")
+    /// Lookups that block a thread, and those that wait for one beside them.
+    static let maximumAtOnce = 8
+    static let maximumUnderWay = 64
 
-    package init() {}
+    private let query: @Sendable (String) -> [SRVRecord]
+    private let threads = OperationQueue()
+    private let underWay = NIOLockedValueBox(0)
 
-    package func records(of name: String) async -> [SRVRecord] {
-        await withCheckedContinuation { continuation in
-            queue.async {
-                continuation.resume(returning: Self.query(name))
+    package init() {
+        self.init(query: Self.systemQuery)
+    }
+
+    /// - Parameter query: Blocks until it has an answer.
+    init(query: @escaping @Sendable (String) -> [SRVRecord]) {
+        self.query = query
+        threads.maxConcurrentOperationCount = Self.maximumAtOnce
+    }
+
+    package func records(of name: String) async throws(HTTPClientError) -> [SRVRecord] {
+        let isAdmitted = underWay.withLockedValue { count in
+            guard count < Self.maximumUnderWay else { return false }
+            count += 1
+            return true
+        }
+        guard isAdmitted else { throw .overloaded }
+        return await withCheckedContinuation { continuation in
+            threads.addOperation { [query, underWay] in
+                let records = query(name)
+                underWay.withLockedValue { $0 -= 1 }
+                continuation.resume(returning: records)
             }
         }
     }
@@ -30,7 +55,7 @@ package struct SystemSRVResolver: SRVResolving {
     private static let timeoutSeconds: Int32 = 2
     private static let maximumAnswerByteCount = 4_096
 
-    private static func query(_ name: String) -> [SRVRecord] {
+    @Sendable private static func systemQuery(_ name: String) -> [SRVRecord] {
         withUnsafeTemporaryAllocation(byteCount: maximumAnswerByteCount, alignment: 8) { answer in
             let length = CResolv_querySRV(
                 name, timeoutSeconds, answer.baseAddress?.assumingMemoryBound(to: UInt8.self), Int32(answer.count))

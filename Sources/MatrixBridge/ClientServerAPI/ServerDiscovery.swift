@@ -27,11 +27,13 @@ package struct ServerDestination: Equatable, Sendable {
 /// Finds the federation API of a server by its name (Server-Server API, "Resolving server names"): literal or port as
 /// written, then the well-known file, then SRV records, then port 8448.
 ///
-/// Answers are kept for as long as the well-known file may be cached, at most ``maximumServers`` of them. A server
-/// that is not in the allow-list is reached on public addresses only, so that a name cannot aim us at our own network.
+/// Answers are kept for as long as the well-known file may be cached, at most ``maximumServers`` of them. Requests for
+/// one server share a lookup, and at most ``maximumLookups`` are under way. A server that is not in the allow-list is reached on public addresses only, so that a name cannot aim us at our own network.
 package actor ServerDiscovery {
     /// Remembered servers. When full, the one that expires first makes room.
     package static let maximumServers = 1_024
+    /// Servers looked up at once; one more is refused.
+    package static let maximumLookups = 256
 
     private let transport: any HTTPTransport
     private let resolver: any SRVResolving
@@ -39,6 +41,7 @@ package actor ServerDiscovery {
     private let now: @Sendable () -> MonotonicTime
     private let random: @Sendable () -> Double
     private var known: [ServerName: (destination: ServerDestination, expiry: MonotonicTime)] = [:]
+    private var lookups: [ServerName: Task<Result<ServerDestination, HTTPClientError>, Never>] = [:]
 
     package init(
         transport: any HTTPTransport, resolver: any SRVResolving, serversOnPrivateAddresses: Set<ServerName>,
@@ -52,42 +55,63 @@ package actor ServerDiscovery {
         self.random = random
     }
 
-    package func destination(of server: ServerName) async -> ServerDestination {
+    /// - Throws: ``HTTPClientError/overloaded``, of which nothing is remembered; other failures mean that a server does
+    ///   not delegate.
+    package func destination(of server: ServerName) async throws(HTTPClientError) -> ServerDestination {
         if let entry = known[server], now() < entry.expiry { return entry.destination }
         let addresses: HTTPClientRequest.AddressScope =
             serversOnPrivateAddresses.contains(server) ? .any : .publicOnly
         let address = ServerAddress(server)
         guard !address.isFinal else { return address.destination(addresses) }
-        let lookup = await lookUpWellKnown(address.host, addresses)
-        let destination: ServerDestination
-        if let delegated = lookup.server.map(ServerAddress.init) {
-            destination =
-                delegated.isFinal ? delegated.destination(addresses) : await lookUpSRV(delegated.host, addresses)
-        } else {
-            destination = await lookUpSRV(address.host, addresses)
+        if let lookup = lookups[server] { return try await lookup.value.get() }
+        guard lookups.count < Self.maximumLookups else { throw .overloaded }
+        let lookup = Task { await self.lookUp(server, at: address.host, addresses) }
+        lookups[server] = lookup
+        return try await lookup.value.get()
+    }
+
+    private func lookUp(
+        _ server: ServerName, at host: String, _ addresses: HTTPClientRequest.AddressScope,
+    ) async -> Result<ServerDestination, HTTPClientError> {
+        defer { lookups[server] = nil }
+        do throws(HTTPClientError) {
+            let file = try await lookUpWellKnown(host, addresses)
+            let delegated = file.server.map(ServerAddress.init)
+            let destination =
+                if let delegated, delegated.isFinal {
+                    delegated.destination(addresses)
+                } else {
+                    try await lookUpSRV(delegated?.host ?? host, addresses)
+                }
+            remember(destination, for: server, seconds: file.lifetimeSeconds)
+            return .success(destination)
+        } catch {
+            return .failure(error)
         }
-        remember(destination, for: server, seconds: lookup.lifetimeSeconds)
-        return destination
     }
 
     private func lookUpWellKnown(
         _ host: String, _ addresses: HTTPClientRequest.AddressScope,
-    ) async -> WellKnownServer {
+    ) async throws(HTTPClientError) -> WellKnownServer {
         var request = HTTPClientRequest(.get, "https://\(host)/.well-known/matrix/server")
         request.maximumBodyByteCount = 64 << 10
         request.maximumRedirects = 5
         request.addresses = addresses
         do throws(HTTPClientError) {
             return WellKnownServer(try await transport.send(request))
+        } catch .overloaded {
+            throw .overloaded
         } catch {
             return .absent
         }
     }
 
-    private func lookUpSRV(_ host: String, _ addresses: HTTPClientRequest.AddressScope) async -> ServerDestination {
+    private func lookUpSRV(
+        _ host: String, _ addresses: HTTPClientRequest.AddressScope,
+    ) async throws(HTTPClientError) -> ServerDestination {
         for service in ["_matrix-fed._tcp.", "_matrix._tcp."] {
-            guard let record = SRVRecord.choose(from: await resolver.records(of: service + host), random: random())
-            else { continue }
+            let records = try await resolver.records(of: service + host)
+            guard let record = SRVRecord.choose(from: records, random: random()) else { continue }
             return ServerDestination(
                 baseURL: "https://\(host)", endpoint: .init(host: record.target, port: record.port),
                 addresses: addresses)

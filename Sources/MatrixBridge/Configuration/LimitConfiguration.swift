@@ -39,8 +39,8 @@ package struct LimitConfiguration: Equatable, Sendable {
     static let nameKey = ConfigurationKey(
         "limit.max_participant_name_length", .integer(1...4096), default: "256", "name of a participant, bytes")
     static let signalMessageKey = ConfigurationKey(
-        "limit.signal_message_size_limit", .integer(65_536...67_108_864), default: "2097152",
-        "one signalling message, bytes, also after decompression")
+        "limit.signal_message_size_limit", .integer(65_536...67_108_864), default: "1048576",
+        "one signalling message, bytes; metadata, and an offer of all sections, must fit")
     static let requestBodyKey = ConfigurationKey(
         "limit.max_api_request_body_size", .integer(65_536...67_108_864), default: "10485760",
         "body of one API request, bytes")

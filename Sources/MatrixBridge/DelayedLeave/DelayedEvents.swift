@@ -25,6 +25,7 @@ package enum DelayedEventDescription: Equatable, Sendable {
 /// full-access homeservers, by the id alone, which nobody but the owner knows.
 package struct DelayedEvents: DelayedEventManaging {
     private let transport: any HTTPTransport
+    private let federation: any HTTPTransport
     private let locator: ClientAPILocator
     private let localServer: ServerName
     private let localBaseURL: String
@@ -33,10 +34,11 @@ package struct DelayedEvents: DelayedEventManaging {
     private static let timeoutMilliseconds = 5_000
 
     package init(
-        transport: any HTTPTransport, locator: ClientAPILocator, localServer: ServerName, localBaseURL: String,
-        delegate: MatrixClient?,
+        transport: any HTTPTransport, federation: any HTTPTransport, locator: ClientAPILocator,
+        localServer: ServerName, localBaseURL: String, delegate: MatrixClient?,
     ) {
         self.transport = transport
+        self.federation = federation
         self.locator = locator
         self.localServer = localServer
         self.localBaseURL = localBaseURL
@@ -84,7 +86,7 @@ package struct DelayedEvents: DelayedEventManaging {
         httpRequest.timeoutMilliseconds = Self.timeoutMilliseconds
         httpRequest.addresses = server == localServer ? .any : locator.addresses(of: server)
         do throws(HTTPClientError) {
-            let response = try await transport.send(httpRequest)
+            let response = try await (server == localServer ? transport : federation).send(httpRequest)
             if (200..<300).contains(response.status) { return .done }
             return Self.answer(.refused(MatrixError(refusal: response)))
         } catch {

@@ -9,14 +9,19 @@ import CallEvents
 enum DelayedLeaveTable {
     /// Orders held at once; further ones are refused.
     static let maximumCount: Int64 = 20_000
+    /// Of them one user's: its devices, and calls that it left without a word.
+    static let maximumCountOfUser: Int64 = 64
 
     /// Stores an order in place of any other of the participant.
     ///
-    /// - Returns: false when too many are held.
+    /// - Returns: false when too many are held, of all users or of this one.
     static func store(_ order: DelayedLeave.Order, in connection: SQLiteConnection) throws -> Bool {
         try remove(order.participant, in: connection)
         let count = try connection.execute("SELECT count(*) FROM delayed_leaves").first?.first?.integer ?? 0
-        guard count < maximumCount else { return false }
+        let own = try connection.execute(
+            "SELECT count(*) FROM delayed_leaves WHERE user_id = ?", [.text(order.user.rawValue)]
+        ).first?.first?.integer ?? 0
+        guard count < maximumCount, own < maximumCountOfUser else { return false }
         try connection.execute(
             """
             INSERT INTO delayed_leaves (focus_room, identity, room_id, user_id, delay_id, delay)

@@ -52,7 +52,7 @@ package final class LogLevels: Sendable {
     }
 }
 
-/// Lets through what the levels of the line's component allow.
+/// Lets through what the levels of the line's component allow, with texts that are safe to write.
 struct LeveledLogHandler: LogHandler {
     private var handler: any LogHandler
     private let levels: LogLevels
@@ -80,6 +80,9 @@ struct LeveledLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         guard levels.allows(event.level, from: event.source) else { return }
+        var event = event
+        event.message = "\(LogText.printable(event.message.description))"
+        event.metadata = event.metadata?.mapValues(\.printable)
         handler.log(event: event)
     }
 }

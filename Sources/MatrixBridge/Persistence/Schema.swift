@@ -86,6 +86,18 @@ package enum Schema {
             ) WITHOUT ROWID
             """
         ],
+        [
+            // Who was removed from calls, in Unix seconds; the tokens from before must stay void after a restart.
+            """
+            CREATE TABLE revocations (
+                focus_room TEXT NOT NULL,
+                identity TEXT NOT NULL,
+                revoked_at INTEGER NOT NULL,
+                PRIMARY KEY (focus_room, identity)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX revocations_time ON revocations (revoked_at)",
+        ],
     ]
 
     /// The number that this version writes.

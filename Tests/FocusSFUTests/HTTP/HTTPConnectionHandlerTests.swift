@@ -11,7 +11,8 @@ import Testing
 
 @Suite("HTTP/1.1 connections, RFC 9112")
 struct HTTPConnectionHandlerTests {
-    /// `/echo` answers the body and the query `x`, `/small` takes 16 bytes, `/denied` is 401.
+    /// `/echo` answers the body and the query `x`, `/small` takes 16 bytes, `/large` a long body with the token `good`,
+    /// `/denied` is 401.
     private static let router: HTTPRouter = {
         var router = HTTPRouter()
         router.on(.GET, "/") { _, _ in .text("OK") }
@@ -19,6 +20,9 @@ struct HTTPConnectionHandlerTests {
         router.on(.GET, "/echo") { request, _ in .text(request.queryValue("x") ?? "none") }
         router.on(.GET, "/from") { request, _ in .text(request.remoteAddress) }
         router.on(.POST, "/small", bodyLimit: 16) { request, _ in .text("\(request.body.count)") }
+        router.on(
+            .POST, "/large", admission: { $0.bearerToken == "good" ? nil : .text("no", status: .unauthorized) }
+        ) { request, _ in .text("\(request.body.count)") }
         router.on(.GET, "/denied") { _, _ in .text("invalid API key", status: .unauthorized) }
         return router
     }()
@@ -148,25 +152,55 @@ struct HTTPConnectionHandlerTests {
         }
     }
 
-    @Test("the bodies of all connections share one bound, and each gives its part back")
+    @Test("strangers share one bound for long bodies: short ones, and those a route knows, still find room")
     func bodyMemory() async throws {
-        try await HTTPTestServer.run(Self.router, configure: { $0.bodyMemoryLimit = 20 }) { test in
+        try await HTTPTestServer.run(Self.router, configure: { $0.strangerBodyMemoryLimit = 20 }) { test in
+            let free = String(repeating: "x", count: HTTPBodyMemory.freeByteCount)
             let holding = try test.client()
-            holding.send("POST /echo HTTP/1.1\r\nContent-Length: 16\r\nExpect: 100-continue\r\n\r\n")
+            holding.send(
+                "POST /echo HTTP/1.1\r\nContent-Length: \(free.utf8.count + 16)\r\nExpect: 100-continue\r\n\r\n")
             #expect(try holding.readResponse().status == 100)
-            holding.send("0123456789abcde")
+            holding.send(free + "0123456789abcde")
             // Sent earlier, the other request could be the one that still finds room.
             while test.server.bodyByteCount < 15 { sched_yield() }
             let late = try test.client()
-            late.send(Self.post("/small", "0123456789"))
+            late.send(Self.post("/echo", free + "0123456789"))
             #expect(try late.readResponse().status == 503)
             #expect(test.server.refusals[.bodyMemory] == 1)
+
+            let short = try test.client()
+            short.send(Self.post("/echo", free))
+            #expect(try short.readResponse().status == 200)
+            let known = try test.client()
+            known.send(Self.post("/large", free + free, "Authorization: Bearer good"))
+            #expect(try known.readResponse().text == "32768")
+
             holding.send("f")
-            #expect(try holding.readResponse().text == "0123456789abcdef")
+            #expect(try holding.readResponse().text == free + "0123456789abcdef")
             for _ in 0..<3 {
-                holding.send(Self.post("/echo", "0123456789abcdef0123"))
+                holding.send(Self.post("/echo", free + "0123456789abcdef0123"))
                 #expect(try holding.readResponse().status == 200)
             }
+        }
+    }
+
+    @Test("a long body is refused at the head, or in chunks as it gets long, unless the route lets it in")
+    func bodyAdmission() async throws {
+        try await HTTPTestServer.run(Self.router) { test in
+            let announced = try test.client()
+            announced.send("POST /large HTTP/1.1\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+            #expect(try announced.readResponse().status == 401)
+
+            let chunked = try test.client()
+            chunked.send("POST /large HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            chunked.send("4001\r\n" + String(repeating: "x", count: 0x4001))
+            #expect(try chunked.readResponse().status == 401)
+            #expect(test.server.refusals[.bodyNotAdmitted] == 2)
+            #expect(test.server.bodyByteCount == 0)
+
+            let short = try test.client()
+            short.send(Self.post("/large", "short"))
+            #expect(try short.readResponse().text == "5")
         }
     }
 

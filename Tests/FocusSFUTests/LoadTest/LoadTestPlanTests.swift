@@ -49,10 +49,10 @@ struct LoadTestPlanTests {
     @Test("candidates in trickle messages, as servers write their JSON")
     func candidates() {
         let line = "candidate:1 1 udp 2130706431 192.0.2.1 7882 typ host"
-        #expect(LoadPeer.candidate(in: #"{"candidate":"\#(line)","sdpMid":"0","sdpMLineIndex":0}"#) == line)
-        #expect(LoadPeer.candidate(in: #"{ "sdpMid" : "0", "candidate" : "\#(line)" }"#) == line)
+        #expect(LiveKitSignalling.candidate(in: #"{"candidate":"\#(line)","sdpMid":"0","sdpMLineIndex":0}"#) == line)
+        #expect(LiveKitSignalling.candidate(in: #"{ "sdpMid" : "0", "candidate" : "\#(line)" }"#) == line)
         for json in ["", "{}", #"{"candidate":null}"#, #"{"candidate":""}"#, #"{"candidate""#] {
-            #expect(LoadPeer.candidate(in: json) == nil)
+            #expect(LiveKitSignalling.candidate(in: json) == nil)
         }
     }
 

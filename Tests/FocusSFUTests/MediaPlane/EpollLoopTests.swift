@@ -33,6 +33,7 @@ struct EpollLoopTests {
         }
 
         func help() {}
+        func willSleep() {}
 
         func socketBecameReadable() {
             var bytes: [UInt8] = [0, 0, 0, 0]

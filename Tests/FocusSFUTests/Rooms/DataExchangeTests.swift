@@ -55,6 +55,22 @@ extension CallTests {
             }
         }
 
+        @Test("who speaks is not for a client to say")
+        func speakers() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                try Self.connect(call, [alice, bob])
+                var packet = LiveKitDataPacket()
+                packet.speaker.speakers = [LiveKitSpeakerInfo()]
+                #expect(alice.publisher.send(try packet.serializedBytes(), label: "_reliable") == .queued)
+                try call.wait("it is refused") { call.drops(.dataNotPermitted) == 1 }
+                #expect(alice.publisher.send(try Self.packet("after"), label: "_reliable") == .queued)
+                try call.wait("what follows arrives") { !Self.texts(bob, "_reliable").isEmpty }
+                #expect(Self.texts(bob, "_reliable") == ["alice: after"])
+            }
+        }
+
         @Test("fifteen KiB pass, in order")
         func large() async throws {
             try await SimulatedCall.run { call in
@@ -115,6 +131,33 @@ extension CallTests {
                 #expect(bob.downstream.messages.isEmpty)
                 #expect(bob.publisher.send(try Self.packet("still here"), label: "_reliable") == .queued)
                 try call.wait("bob's next one arrives") { Self.texts(alice, "_reliable") == ["bob: still here"] }
+            }
+        }
+
+        @Test("who may not receive tracks receives data")
+        func noTracks() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob") { $0.video?.canSubscribe = false }
+                try Self.connect(call, [alice, bob])
+                #expect(alice.publisher.send(try Self.packet("hello"), label: "_reliable") == .queued)
+                try call.wait("it arrives") { Self.texts(bob, "_reliable") == ["alice: hello"] }
+            }
+        }
+
+        @Test("a packet without content is dropped and counted, and a hidden sender keeps its name to itself")
+        func hiddenSender() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let ghost = try call.join("ghost") { $0.video?.hidden = true }
+                try Self.connect(call, [alice, ghost])
+                #expect(ghost.publisher.send(try LiveKitDataPacket().serializedBytes(), label: "_lossy") == .queued)
+                try call.wait("it is counted") { call.drops(.dataMalformed) == 1 }
+                #expect(ghost.publisher.send(try Self.packet("boo"), label: "_reliable") == .queued)
+                try call.wait("it arrives") { Self.texts(alice, "_reliable") == [": boo"] }
+                let message = try #require(alice.downstream.messages.last)
+                let packet = try LiveKitDataPacket(serializedBytes: message.bytes)
+                #expect(packet.participantSid == ghost.join?.participant.sid)
             }
         }
 

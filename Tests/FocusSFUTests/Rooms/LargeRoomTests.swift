@@ -9,29 +9,42 @@ import Testing
 @testable import FocusSFU
 
 extension CallTests {
-    @Suite("One room on two workers")
+    @Suite("One room on two threads")
     struct LargeRoom {
         private final class Count: Sendable {
             let value = Atomic<UInt64>(0)
         }
 
-        @Test("a worker without rooms helps with a crowd, and every packet arrives once and in order")
-        func crowd() async throws {
-            try await SimulatedCall.run(configure: { $0.workerCount = 2 }) { call in
+        /// Who helps the worker that has the room.
+        enum Helper: CaseIterable {
+            case anotherWorker
+            case threadWithoutPort
+        }
+
+        @Test("another thread helps with a crowd, and every packet arrives once and in order", arguments: Helper.allCases)
+        func crowd(helper: Helper) async throws {
+            try await SimulatedCall.run(configure: { configuration in
+                configuration.workerCount = helper == .anotherWorker ? 2 : 1
+                configuration.processorCount = 2
+            }) { call in
                 let speaker = try call.join("speaker")
                 let listeners = try (0..<24).map { try call.join("listener-\($0)") }
                 let audio = try call.publish("mic", isVideo: false, by: speaker, to: listeners)
                 let helped = Count()
                 var sent: UInt8 = 0
                 try call.wait(
-                    "the other worker has helped",
+                    "the other thread has helped",
                     sending: {
                         for _ in 0..<16 {
                             sent &+= 1
                             audio.send([sent])
                         }
-                        for worker in call.focus.directory.workers where worker !== call.worker {
-                            worker.post { helped.value.store($0.figures().packetsForwarded, ordering: .relaxed) }
+                        let directory = call.focus.directory
+                        Task {
+                            var sum = WorkerFigures()
+                            for worker in directory.workers.dropFirst() { sum = sum + (await worker.figures()) }
+                            for helper in directory.helpers { sum = sum + (await helper.figures()) }
+                            helped.value.store(sum.packetsForwarded, ordering: .relaxed)
                         }
                     }
                 ) { helped.value.load(ordering: .relaxed) > 0 }

@@ -112,6 +112,41 @@ extension CallTests {
             }
         }
 
+        @Test("the connection that must stand stays the same when the right to receive goes and comes")
+        func primaryConnection() async throws {
+            try await SimulatedCall.run { call in
+                _ = try call.join("alice", .two)
+                for canSubscribe in [false, true] {
+                    var rights = Self.speaker
+                    rights.canSubscribe = canSubscribe
+                    #expect(Self.set(rights, in: call) == true)
+                    #expect(
+                        call.inRoom { room in
+                            room.participants["alice"].map { $0.primary === $0.subscriber } ?? false
+                        } == true)
+                }
+            }
+        }
+
+        @Test("who chooses by itself gets back what it had chosen when it may receive again")
+        func chosenTracks() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice", .two, autoSubscribe: false)
+                let bob = try call.join("bob")
+                let track = try call.publish("mic", isVideo: false, by: bob, to: [])
+                let other = try call.publish("other", isVideo: false, by: bob, to: [])
+                alice.subscribe(to: [track.sid])
+                try call.wait("it is there") { alice.incoming[track.sid] != nil }
+                var deaf = Self.speaker
+                deaf.canSubscribe = false
+                #expect(Self.set(deaf, in: call) == true)
+                try call.wait("it is gone") { alice.incoming[track.sid] == nil }
+                #expect(Self.set(Self.speaker, in: call) == true)
+                try call.wait("it is back", sending: { track.send([1]) }) { !alice.media(of: track.sid).isEmpty }
+                #expect(alice.incoming[other.sid] == nil)
+            }
+        }
+
         @Test("an administrator of the past may administer no more")
         func administrator() async throws {
             try await SimulatedCall.run { call in

@@ -40,6 +40,39 @@ extension CallTests {
             }
         }
 
+        @Test("of several changes at once the others hear in one message, and each participant of its own at once")
+        func announcements() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let others = try ["bob", "carol", "dave"].map { try call.join($0) }
+                try call.wait("alice knows them all as active") {
+                    ["bob", "carol", "dave"].allSatisfy { alice.participant($0)?.state == .active }
+                }
+                alice.forgetResponses()
+                for peer in others { peer.forgetResponses() }
+                let worker = call.worker
+                Task {
+                    try await worker.administer(room: "room") { room in
+                        for participant in room.order.dropFirst() {
+                            participant.metadata = "changed"
+                            room.participantChanged(participant)
+                        }
+                    }
+                }
+                func updates(of peer: SimulatedPeer) -> [[String]] {
+                    peer.responses.compactMap {
+                        if case .update(let update) = $0 { update.participants.map(\.identity) } else { nil }
+                    }
+                }
+                try call.wait("everybody has heard") {
+                    !updates(of: alice).isEmpty && others.allSatisfy { updates(of: $0).count == 2 }
+                }
+                #expect(updates(of: alice) == [["bob", "carol", "dave"]])
+                #expect(updates(of: others[0]) == [["bob"], ["carol", "dave"]])
+                #expect(updates(of: others[1]) == [["carol"], ["bob", "dave"]])
+            }
+        }
+
         @Test("a session resumes on a new socket, and media never stops", arguments: SimulatedPeer.Generation.allCases)
         func resume(generation: SimulatedPeer.Generation) async throws {
             try await SimulatedCall.run { call in
@@ -168,6 +201,8 @@ extension CallTests {
                 bob.socket.abandon()
                 bob.downstream.closeDTLS()
                 try call.wait("alice learns of it") { alice.participant("bob") == nil }
+                // Only a client that says so has left by itself.
+                #expect(alice.participants[bob.join?.participant.sid ?? ""]?.disconnectReason == .connectionTimeout)
             }
         }
 
@@ -211,11 +246,29 @@ extension CallTests {
             }
         }
 
+        @Test("a room ends when only those are left who serve the others")
+        func dependents() async throws {
+            try await SimulatedCall.run(configure: { $0.departureTimeoutSeconds = 0 }) { call in
+                let alice = try call.join("alice")
+                let agent = try call.join("agent", .two) {
+                    $0.kind = "agent"
+                    $0.kindDetails = ["cloud_agent", "of another kind"]
+                }
+                #expect(agent.join?.participant.kindDetails == [.cloudAgent])
+                try call.wait("alice sees it") { alice.participant("agent")?.kind == .agent }
+                alice.send(.leave(LiveKitLeaveRequest()))
+                try call.wait("the agent is told") {
+                    agent.leave?.reason == .roomClosed && agent.leave?.action == .disconnect && agent.socket.isClosed
+                }
+                try call.wait("the room is gone") { call.ask { await $0.directory.roomExists(named: "room") } == false }
+            }
+        }
+
         @Test("a room nobody enters ends too")
         func emptyRoom() async throws {
             try await SimulatedCall.run { call in
-                let settings = RoomSettings(emptyTimeoutSeconds: 0, departureTimeoutSeconds: 20, maximumParticipants: 0)
-                _ = call.ask { try? await $0.directory.createRoom(named: "lonely", settings: settings) }
+                let wishes = RoomSettings.Wishes(emptyTimeoutSeconds: 0)
+                _ = call.ask { try? await $0.directory.createRoom(named: "lonely", wishes: wishes) }
                 try call.wait("the room is gone") { call.ask { await $0.directory.roomExists(named: "lonely") } == false }
             }
         }

@@ -98,9 +98,10 @@ extension CallTests {
                 #expect(bob.incoming.isEmpty)
                 bob.send(Self.subscription(audio.sid, true))
                 try call.wait("sound arrives", sending: { audio.send([1]) }) { !bob.media(of: audio.sid).isEmpty }
-                bob.send(Self.subscription("TR_none", true))
-                try call.wait("an unknown track is refused") {
-                    bob.subscriptionResponses.contains { $0.trackSid == "TR_none" && $0.err == .seTrackNotfound }
+                let impossible = String(repeating: "T", count: 100)
+                bob.send(Self.subscription(impossible, true))
+                try call.wait("what can never come is refused") {
+                    bob.subscriptionResponses.contains { $0.trackSid == impossible && $0.err == .seTrackNotfound }
                 }
             }
         }
@@ -175,6 +176,74 @@ extension CallTests {
                 permission.allParticipants = true
                 alice.send(.subscriptionPermission(permission))
                 try call.wait("sound is back", sending: { audio.send([1]) }) { !bob.media(of: audio.sid).isEmpty }
+            }
+        }
+
+        @Test("a track may be asked for before it is there")
+        func early() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob", .two, autoSubscribe: false)
+                let audio = alice.publish("mic", isVideo: false, offers: false)
+                try call.wait("the track is announced") { !audio.sid.isEmpty }
+                bob.subscribe(to: [audio.sid])
+                try call.settle([bob])
+                alice.offer()
+                try call.wait("sound arrives", sending: { audio.send([1]) }) { !bob.media(of: audio.sid).isEmpty }
+                #expect(bob.subscriptionResponses.isEmpty)
+            }
+        }
+
+        @Test("who comes to a restricted track is told once, and gets it when it may", arguments: [true, false])
+        func restrictionForNewcomers(autoSubscribe: Bool) async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [])
+                alice.send(.subscriptionPermission(LiveKitSubscriptionPermission()))
+                try call.settle([alice])
+                let bob = try call.join("bob", .two, autoSubscribe: autoSubscribe)
+                bob.subscribe(to: [audio.sid])
+                bob.subscribe(to: [audio.sid])
+                try call.settle([bob])
+                #expect(bob.permissionUpdates.map(\.allowed) == [false])
+                #expect(bob.permissionUpdates.first?.participantSid == alice.join?.participant.sid)
+                #expect(bob.incoming.isEmpty)
+                var permission = LiveKitSubscriptionPermission()
+                permission.allParticipants = true
+                alice.send(.subscriptionPermission(permission))
+                try call.wait("sound arrives", sending: { audio.send([1]) }) { !bob.media(of: audio.sid).isEmpty }
+                #expect(bob.permissionUpdates.map(\.allowed) == [false, true])
+            }
+        }
+
+        @Test("a muted track is not forwarded, whatever its client sends, and comes back with a key frame")
+        func mutedTracksRest() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                let video = try call.publish("cam", isVideo: true, by: alice, to: [bob])
+                try call.wait("pictures arrive", sending: { video.send(SimulatedTrack.keyFrame) }) {
+                    !bob.media(of: video.sid).isEmpty
+                }
+                alice.mute(video, true)
+                try call.settle([alice])
+                let before = bob.media(of: video.sid).count
+                for _ in 0..<10 { video.send(SimulatedTrack.keyFrame) }
+                // Sound, sent later on the same path, proves that the pictures had their chance.
+                try call.wait("sound arrives", sending: { audio.send([7]) }) { bob.media(of: audio.sid).count >= 3 }
+                #expect(bob.media(of: video.sid).count == before)
+                alice.publisher.control = []
+                alice.mute(video, false)
+                try call.settle([alice])
+                try call.wait("a key frame is asked for", sending: { video.send(SimulatedTrack.deltaFrame) }) {
+                    alice.publisher.control.contains(.pictureLoss(media: video.ssrc))
+                }
+                try call.wait("pictures are back", sending: { video.send(SimulatedTrack.keyFrame) }) {
+                    bob.media(of: video.sid).count > before
+                }
+                #expect(bob.media(of: video.sid)[before].payload == SimulatedTrack.keyFrame)
+                #expect(isContiguous(bob.media(of: video.sid).map(\.sequence)))
             }
         }
 

@@ -10,14 +10,15 @@ import Testing
 @Suite("Packet cache, RFC 4588")
 struct PacketCacheTests {
     private static func store(
-        _ sequence: UInt16, _ payload: [UInt8], descriptor: [UInt8] = [], marker: Bool = false, in cache: inout PacketCache
+        _ sequence: UInt16, _ payload: [UInt8], descriptor: [UInt8] = [], marker: Bool = false,
+        atMilliseconds time: UInt64 = 0, in cache: inout PacketCache
     ) {
         descriptor.withUnsafeBytes { descriptor in
             payload.withUnsafeBytes { payload in
                 cache.store(
                     .init(
                         sequence: sequence, timestamp: UInt32(sequence) * 10, marker: marker, descriptor: descriptor,
-                        payload: payload))
+                        payload: payload), at: MonotonicTime.zero.advanced(byMilliseconds: time))
             }
         }
     }
@@ -71,6 +72,20 @@ struct PacketCacheTests {
         #expect(cache.packet(1) == nil)
         #expect(cache.packet(2).map { Array($0.payload) } == [2, 2, 2, 2])
         #expect(cache.packet(3).map { Array($0.payload) } == [3, 3, 3, 3])
+    }
+
+    @Test("a ring that outlasts the retention begins anew, and keeps what is younger than that")
+    func retention() {
+        var cache = PacketCache(packetCount: 64, byteCount: 400)
+        // Ten bytes every 100 ms: a lap of the whole ring would take 4 s.
+        for sequence in UInt16(0)..<30 {
+            let time = UInt64(sequence) * 100
+            Self.store(sequence, [UInt8](repeating: UInt8(sequence), count: 10), atMilliseconds: time, in: &cache)
+            for age in UInt16(0)..<min(10, sequence + 1) {
+                #expect(cache.packet(sequence - age).map { $0.payload[0] } == UInt8(sequence - age))
+            }
+        }
+        #expect(cache.packet(18) == nil)
     }
 
     @Test("packets too large for the ring or for their length fields are not kept, and do no harm")

@@ -91,8 +91,13 @@ struct SDPParserTests {
             text: preamble + String(repeating: "m=audio 9 RTP/SAVPF 0\n", count: 201),
             error: SDPError(.tooManySections(limit: 200), at: .line(205))),
         Refusal(
-            testDescription: "many attributes", text: preamble + String(repeating: "a=x\n", count: 1025),
-            error: SDPError(.tooManyAttributes(limit: 1024), at: .line(1029))),
+            testDescription: "many attributes",
+            text: preamble + "m=audio 9 RTP/SAVPF 0\n" + String(repeating: "a=x\n", count: 1025),
+            error: SDPError(.tooManyAttributes(limit: 1024), at: .line(1030))),
+        Refusal(
+            testDescription: "many attributes of the session",
+            text: preamble + String(repeating: "a=ice-options:" + String(repeating: " ", count: 900) + "\n", count: 65),
+            error: SDPError(.tooManyAttributes(limit: 64), at: .line(69))),
         Refusal(
             testDescription: "many bandwidths", text: preamble + String(repeating: "b=x\n", count: 1025),
             error: SDPError(.tooManyAttributes(limit: 1024), at: .line(1029))),
@@ -101,8 +106,8 @@ struct SDPParserTests {
             text: preamble + "m=audio 9 RTP/SAVPF" + String(repeating: " 0", count: 129),
             error: SDPError(.tooManyFormats(limit: 128), at: .line(5))),
         Refusal(
-            testDescription: "too long", text: String(repeating: "x", count: (1 << 20) + 1),
-            error: SDPError(.descriptionTooLong(byteCount: (1 << 20) + 1, limit: 1 << 20), at: .description)),
+            testDescription: "too long", text: String(repeating: "x", count: (768 << 10) + 1),
+            error: SDPError(.descriptionTooLong(byteCount: (768 << 10) + 1, limit: 768 << 10), at: .description)),
     ]
 
     @Test("is refused with reason and line", arguments: refusals)

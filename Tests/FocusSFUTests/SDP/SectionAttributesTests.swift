@@ -18,7 +18,8 @@ struct SectionAttributesTests {
             "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\n" + session.map { "a=\($0)\n" }.joined() + "m=\(media)\n"
             + lines.map { "a=\($0)\n" }.joined()
         let description = try SDPParser.parse(text)
-        return try SectionAttributes(of: description.media[0], at: 0, in: description)
+        return try SectionAttributes(
+            of: description.media[0], at: 0, inheriting: SectionAttributes(of: description))
     }
 
     @Test("session-level values stand in only where the section has none")
@@ -135,6 +136,14 @@ struct SectionAttributesTests {
         }
         #expect(throws: SDPError(.tooManyValues(.iceOptions, limit: 16), at: .session)) {
             try attributes([], session: ["ice-options:" + String(repeating: "x ", count: 17)])
+        }
+    }
+
+    @Test("the session level is read once, before any section, and by itself")
+    func sessionLevel() {
+        // Each section has a fingerprint of its own and would not look.
+        #expect(throws: SDPError(.malformedAttribute(.fingerprint), at: .session)) {
+            try attributes(["fingerprint:sha-256 \(SDPSamples.fingerprint)"], session: ["fingerprint:sha-256 0"])
         }
     }
 

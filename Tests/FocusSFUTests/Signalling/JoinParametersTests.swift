@@ -160,6 +160,52 @@ struct JoinParametersTests {
         #expect(Self.refusal(["attributes": Base64URL.encode(Array("[1]".utf8))]) == "cannot decode attributes")
     }
 
+    @Test("what the participant would begin with is as bounded as what it may change to")
+    func lengths() throws {
+        func refusal(_ limits: FocusLimits, _ claims: TokenClaims) -> String? {
+            do {
+                var parameters = try Self.read([:])
+                parameters.metadata = "1234"
+                parameters.attributes = ["k": "123", "b": "1"]
+                try parameters.checkLengths(with: claims, limits: limits)
+                return nil
+            } catch {
+                return (error as? JoinParameters.Refusal)?.body
+            }
+        }
+        var limits = FocusLimits()
+        limits.metadataBytes = 4
+        limits.nameLength = 3
+        var claims = TokenClaims()
+        claims.name = "abc"
+        // Replaced by the client's.
+        claims.attributes = ["k": "a long value"]
+        limits.attributesBytes = 6
+        #expect(refusal(limits, claims) == nil)
+        claims.attributes["c"] = "1"
+        #expect(refusal(limits, claims) == "attributes size exceeds limits: max size 6")
+        claims.attributes = [:]
+        claims.metadata = "12345"
+        #expect(refusal(limits, claims) == "metadata size exceeds limits: max size 4")
+        claims.metadata = ""
+        limits.metadataBytes = 3
+        #expect(refusal(limits, claims) == "metadata size exceeds limits: max size 3")
+        limits.metadataBytes = 4
+        limits.nameLength = 2
+        #expect(refusal(limits, claims) == "name length exceeds limits: max length 2")
+    }
+
+    @Test("empty attributes are none, and a client has only so many capabilities")
+    func trimmed() throws {
+        var parameters = try Self.read([:])
+        parameters.attributes = ["a": "", "b": "2"]
+        #expect(parameters.mergedAttributes(over: ["a": "1", "c": "3"]) == ["b": "2", "c": "3"])
+        var request = Self.request
+        request.clientInfo.capabilities = Array(repeating: .capPacketTrailer, count: 1_000)
+        let text = try Self.wrap(try request.serializedBytes())
+        #expect(try Self.read(["join_request": text], version1: true).client.capabilities.count == 32)
+    }
+
     @Test("a decompression bomb is refused")
     func bomb() throws {
         let text = try Self.wrap(GzipSamples.zeros(matches: 100_000), .gzip)

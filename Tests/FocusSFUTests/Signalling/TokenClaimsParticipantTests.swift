@@ -49,14 +49,39 @@ struct TokenClaimsParticipantTests {
         #expect(claims.participantKind == kind)
     }
 
-    @Test("sources in any case, unknown ones left out")
+    @Test("sources in any case; unknown ones allow nothing, and least of all everything")
     func sources() {
         var claims = TokenClaims()
         var grant = VideoGrant()
         grant.canPublishSources = ["Camera", "microphone", "SCREEN_SHARE", "screen_share_audio", "smell"]
         claims.video = grant
         #expect(
-            claims.participantPermission.canPublishSources == [.camera, .microphone, .screenShare, .screenShareAudio])
+            claims.participantPermission.canPublishSources
+                == [.camera, .microphone, .screenShare, .screenShareAudio, .unknown])
+
+        grant.canPublishSources = ["microfone"]
+        claims.video = grant
+        let permission = claims.participantPermission
+        #expect(!permission.allowsPublishing(.audio, from: .microphone))
+        #expect(!permission.allowsPublishing(.audio, from: .unknown))
+        // As the refreshed token says it.
+        claims.apply(permission)
+        #expect(claims.participantPermission == permission)
+    }
+
+    @Test("where sources are named, a track must be of its source's kind")
+    func kindsOfSources() {
+        var permission = LiveKitParticipantPermission()
+        permission.canPublish = true
+        #expect(permission.allowsPublishing(.video, from: .microphone))
+        permission.canPublishSources = [.microphone, .screenShare]
+        #expect(permission.allowsPublishing(.audio, from: .microphone))
+        #expect(permission.allowsPublishing(.video, from: .screenShare))
+        #expect(!permission.allowsPublishing(.video, from: .microphone))
+        #expect(!permission.allowsPublishing(.audio, from: .screenShare))
+        #expect(!permission.allowsPublishing(.video, from: .camera))
+        permission.canPublish = false
+        #expect(!permission.allowsPublishing(.audio, from: .microphone))
     }
 
     @Test("a permission applied to claims reads back the same")

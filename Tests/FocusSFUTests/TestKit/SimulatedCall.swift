@@ -47,7 +47,7 @@ final class SimulatedCall {
             log: Logger(label: "focus", factory: { _ in SwiftLogNoOpLogHandler() }))
         defer { for worker in focus.directory.workers { worker.stop() } }
         var router = HTTPRouter()
-        focus.registerRoutes(on: &router)
+        focus.registerRoutes(on: &router, prefixes: ["/livekit/sfu"])
         try await HTTPTestServer.run(router) { server in
             try script(SimulatedCall(focus: focus, port: server.server.port))
         }
@@ -168,6 +168,37 @@ final class SimulatedCall {
         }
         done.wait()
         return box.withLockedValue { $0 }
+    }
+
+    /// Looks at a room on its worker.
+    func inRoom<Value: Sendable>(_ look: @escaping @Sendable (Room) -> Value) -> Value? {
+        let value = ask { focus -> Value? in
+            try? await focus.directory.workers[0].administer(room: "room") { room throws(RoomServiceError) in
+                look(room)
+            }
+        }
+        return value ?? nil
+    }
+
+    /// A call of the server API in JSON.
+    func post(_ method: String, _ body: String, token: String?) throws -> RawHTTPClient.Response {
+        let client = try RawHTTPClient(port: port)
+        let path = method.contains("/") ? method : "livekit.RoomService/\(method)"
+        let authorization = token.map { "Authorization: Bearer \($0)\r\n" } ?? ""
+        client.send(
+            "POST /twirp/\(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\(authorization)"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        return try client.readResponse()
+    }
+
+    /// A token for everything the server API has.
+    static func administrator(room: String = "room") throws -> String {
+        try token("", room: room) { claims in
+            claims.video?.roomAdmin = true
+            claims.video?.roomCreate = true
+            claims.video?.roomList = true
+            claims.video?.roomRecord = true
+        }
     }
 
     func drops(_ reason: DropReason) -> UInt64 {

@@ -35,6 +35,7 @@ final class SimulatedPeer {
     }
 
     let identity: String
+    let token: String
     let generation: Generation
     private(set) var socket: SignalSocket
     let publisher: SimulatedConnection
@@ -61,12 +62,15 @@ final class SimulatedPeer {
     private var waitingOffer: LiveKitSessionDescription?
     private var sections: [Section] = [Section(mid: "0", content: .data)]
     private var nextOfferID: UInt32 = 1
+    /// Lines for the sections of published video.
+    var videoAttributes = ""
 
     init(
         port: Int, identity: String, token: String, generation: Generation, answerSetup: String = "active",
         spareSections: Int = 1, autoSubscribe: Bool = true, clientProtocol: Int32 = 16, extraQuery: String = ""
     ) throws {
         self.identity = identity
+        self.token = token
         self.generation = generation
         self.answerSetup = answerSetup
         publisher = try SimulatedConnection()
@@ -90,7 +94,8 @@ final class SimulatedPeer {
             request.clientInfo.sdk = .js
             request.clientInfo.protocol = clientProtocol
             request.connectionSettings.autoSubscribe = autoSubscribe
-            request.publisherOffer = Self.description("offer", publisher.described(Self.text(sections)), id: 1)
+            let text = Self.text(sections, videoAttributes: "")
+            request.publisherOffer = Self.description("offer", publisher.described(text), id: 1)
             nextOfferID = 2
             path = "/rtc/v1?access_token=\(token)&join_request=\(try Self.wrap(request))" + extraQuery
         }
@@ -142,6 +147,17 @@ final class SimulatedPeer {
         return found
     }
 
+    var qualityUpdates: [LiveKitConnectionQualityUpdate] {
+        var found: [LiveKitConnectionQualityUpdate] = []
+        for case .connectionQuality(let update) in responses { found.append(update) }
+        return found
+    }
+
+    /// Who was told to speak (or not to), in order: sid and whether active.
+    var speeches: [(sid: String, isActive: Bool)] {
+        speakerUpdates.flatMap { $0.speakers.map { ($0.sid, $0.active) } }
+    }
+
     var subscriptionResponses: [LiveKitSubscriptionResponse] {
         var found: [LiveKitSubscriptionResponse] = []
         for case .subscriptionResponse(let response) in responses { found.append(response) }
@@ -178,9 +194,17 @@ final class SimulatedPeer {
 
     // MARK: Publishing
 
+    var publishedTracks: [LiveKitTrackPublishedResponse] {
+        var found: [LiveKitTrackPublishedResponse] = []
+        for case .trackPublished(let response) in responses { found.append(response) }
+        return found
+    }
+
     /// Announces a track and offers its section: a vacated one of its kind, or a new one.
     @discardableResult
-    func publish(_ cid: String, isVideo: Bool, firstSequence: UInt16 = 1000, offers: Bool = true) -> SimulatedTrack {
+    func publish(
+        _ cid: String, isVideo: Bool, firstSequence: UInt16 = 1000, announces: Bool = true, offers: Bool = true
+    ) -> SimulatedTrack {
         let vacant = sections.firstIndex { section in
             if case .vacant(let video) = section.content { return video == isVideo }
             return false
@@ -191,13 +215,33 @@ final class SimulatedPeer {
             cid: cid, isVideo: isVideo, mid: sections[index].mid, connection: publisher, firstSequence: firstSequence)
         sections[index].content = .track(track)
         tracks.append(track)
+        if announces { announce(cid, isVideo: isVideo) }
+        if offers { offer() }
+        return track
+    }
+
+    /// AddTrack alone.
+    func announce(_ cid: String, isVideo: Bool, change: (inout LiveKitAddTrackRequest) -> Void = { _ in }) {
         var request = LiveKitAddTrackRequest()
         request.cid = cid
         request.type = isVideo ? .video : .audio
         request.source = isVideo ? .camera : .microphone
+        change(&request)
         send(.addTrack(request))
-        if offers { offer() }
-        return track
+    }
+
+    func mute(_ track: SimulatedTrack, _ muted: Bool) {
+        var request = LiveKitMuteTrackRequest()
+        request.sid = track.sid
+        request.muted = muted
+        send(.mute(request))
+    }
+
+    func subscribe(to sids: [String], _ subscribe: Bool = true) {
+        var request = LiveKitUpdateSubscription()
+        request.trackSids = sids
+        request.subscribe = subscribe
+        send(.subscription(request))
     }
 
     func unpublish(_ track: SimulatedTrack) {
@@ -210,8 +254,14 @@ final class SimulatedPeer {
         offer()
     }
 
+    /// What no client does (RFC 9429 §5.2.2).
+    func swapLastSections() {
+        sections.swapAt(sections.count - 1, sections.count - 2)
+    }
+
     func offer() {
-        send(.offer(Self.description("offer", publisher.described(Self.text(sections)), id: nextOfferID)))
+        let text = Self.text(sections, videoAttributes: videoAttributes)
+        send(.offer(Self.description("offer", publisher.described(text), id: nextOfferID)))
         nextOfferID += 1
     }
 
@@ -223,7 +273,7 @@ final class SimulatedPeer {
         return description
     }
 
-    private static func text(_ sections: [Section]) -> String {
+    private static func text(_ sections: [Section], videoAttributes: String) -> String {
         var text = SDPSamples.session(mids: sections.map(\.mid))
         for section in sections {
             switch section.content {
@@ -233,7 +283,7 @@ final class SimulatedPeer {
             case .vacant(false): text += SDPSamples.chromeAudio(mid: section.mid, direction: "inactive")
             case .vacant(true): text += SDPSamples.chromeVideo(mid: section.mid, direction: "inactive")
             case .track(let track):
-                let msid = "a=msid:- \(track.cid)\n"
+                let msid = "a=msid:- \(track.cid)\n" + (track.isVideo ? videoAttributes : "")
                 text +=
                     track.isVideo
                     ? SDPSamples.chromeVideo(mid: section.mid, direction: "sendonly", msid: msid)

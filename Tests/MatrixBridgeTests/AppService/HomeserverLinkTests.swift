@@ -95,6 +95,19 @@ struct HomeserverLinkTests {
         #expect(problem.contains("url of our registration"))
     }
 
+    @Test("what the homeserver says is for the log, not for whoever asks whether we are ready")
+    func ownWords() async throws {
+        for code in ["M_CONNECTION_FAILED", "M_BAD_STATUS", "M_SECRET_PROBLEM"] {
+            await homeserver.removeAnswers()
+            await homeserver.answer("/ping", with: .success(.error(502, code)))
+            let link = link(ManualClock())
+            try await link.run()
+            let readiness = Readiness(homeserver: await link.state, backlog: 0)
+            #expect(readiness.problems.count == 1)
+            #expect(!readiness.problems[0].contains("refused by the test") && !readiness.problems[0].contains(code))
+        }
+    }
+
     @Test(
         "register treats a user that exists as success", arguments: ["M_USER_IN_USE", "M_APPSERVICE_LOGIN_UNSUPPORTED"])
     func registered(code: String) async throws {

@@ -66,6 +66,14 @@ struct MatrixRoutesTests {
         }
     }
 
+    @Test("what a focus of LiveKit's reports is taken and left alone")
+    func webhook() async throws {
+        try await serving { base in
+            let response = try await send(.post, base + "/livekit/jwt/sfu_webhook", "{\"event\":\"room_started\"}")
+            #expect(response.status == 200)
+        }
+    }
+
     @Test("a token is handed out")
     func token() async throws {
         await exchange.homeserver.set("secret", belongsTo: "@alice:example.com")

@@ -45,8 +45,8 @@ struct TokenExchangeTests {
             focusURL: "wss://rtc.example.com/livekit/sfu",
             dependencies: .init(
                 verifier: OpenIDVerifier(
-                    transport: homeserver, discovery: discovery, localServer: FakeHomeserver.local,
-                    localBaseURL: FakeHomeserver.localBaseURL + "/"),
+                    transport: homeserver, federation: homeserver, discovery: discovery,
+                    localServer: FakeHomeserver.local, localBaseURL: FakeHomeserver.localBaseURL + "/"),
                 membership: MembershipCheck(
                     client: client, bot: FakeHomeserver.bot, delegate: secondRegistration ? delegate : nil),
                 focus: focus,

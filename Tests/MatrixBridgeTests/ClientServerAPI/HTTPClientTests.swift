@@ -213,8 +213,8 @@ struct HTTPClientTests {
     }
 
     @Test("the system's resolver answers for a name without service records")
-    func resolver() async {
-        #expect(await SystemSRVResolver().records(of: "_matrix-fed._tcp.name.invalid").isEmpty)
+    func resolver() async throws {
+        #expect(try await SystemSRVResolver().records(of: "_matrix-fed._tcp.name.invalid").isEmpty)
     }
 }
 
@@ -284,7 +284,7 @@ struct HomeserverCertificateTests {
         configuration.verifiesCertificates = verifiesCertificates
         let client = HTTPClient(configuration: configuration)
         return OpenIDVerifier(
-            transport: client,
+            transport: client, federation: client,
             discovery: ServerDiscovery(
                 transport: client, resolver: FakeResolver(), serversOnPrivateAddresses: [],
                 now: ManualClock().clock.monotonic),

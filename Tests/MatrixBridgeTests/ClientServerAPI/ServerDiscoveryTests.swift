@@ -33,90 +33,121 @@ struct ServerDiscoveryTests {
             ("1.2.3.4", "https://1.2.3.4:8448"), ("1.2.3.4:99", "https://1.2.3.4:99"), ("[::1]", "https://[::1]:8448"),
             ("[2001:db8::1]:99", "https://[2001:db8::1]:99"), ("example.com:443", "https://example.com:443"),
         ])
-    func final(name: String, url: String) async {
-        #expect(await discovery().destination(of: Identifier.server(name)) == ServerDestination(baseURL: url))
+    func final(name: String, url: String) async throws {
+        #expect(try await discovery().destination(of: Identifier.server(name)) == ServerDestination(baseURL: url))
         #expect(await web.requests.isEmpty)
     }
 
     @Test("without anything it is port 8448")
-    func plain() async {
+    func plain() async throws {
         #expect(
-            await discovery().destination(of: Identifier.server("a.test"))
+            try await discovery().destination(of: Identifier.server("a.test"))
                 == ServerDestination(baseURL: "https://a.test:8448"))
     }
 
     @Test("the well-known file delegates to a port, a literal, or a name with service records")
-    func delegated() async {
+    func delegated() async throws {
         await wellKnown("a.test", "b.test:444")
-        #expect(await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://b.test:444")
+        #expect(try await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://b.test:444")
         await wellKnown("a.test", "5.6.7.8")
-        #expect(await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://5.6.7.8:8448")
+        #expect(try await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://5.6.7.8:8448")
         await wellKnown("a.test", "b.test")
-        #expect(await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://b.test:8448")
+        #expect(try await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://b.test:8448")
         let record = SRVRecord(priority: 1, weight: 1, port: 7, target: "host.b.test")
-        let found = await discovery(srv: ["_matrix-fed._tcp.b.test": [record]])
+        let found = try await discovery(srv: ["_matrix-fed._tcp.b.test": [record]])
             .destination(of: Identifier.server("a.test"))
         #expect(
             found == ServerDestination(baseURL: "https://b.test", endpoint: .init(host: "host.b.test", port: 7)))
     }
 
     @Test("service records connect elsewhere but keep the name for TLS; the new service goes first")
-    func service() async {
+    func service() async throws {
         let old = SRVRecord(priority: 1, weight: 1, port: 1, target: "old.test")
         let new = SRVRecord(priority: 1, weight: 1, port: 2, target: "new.test")
         let both = discovery(srv: ["_matrix._tcp.a.test": [old], "_matrix-fed._tcp.a.test": [new]])
-        let found = await both.destination(of: Identifier.server("a.test"))
+        let found = try await both.destination(of: Identifier.server("a.test"))
         #expect(found == ServerDestination(baseURL: "https://a.test", endpoint: .init(host: "new.test", port: 2)))
-        let only = await discovery(srv: ["_matrix._tcp.a.test": [old]]).destination(of: Identifier.server("a.test"))
+        let only = try await discovery(srv: ["_matrix._tcp.a.test": [old]]).destination(of: Identifier.server("a.test"))
         #expect(only.endpoint?.host == "old.test")
     }
 
     @Test("a file that is no delegation counts as none", arguments: ["", "a/b", "user@host", "host:port", "host name"])
-    func invalid(server: String) async {
+    func invalid(server: String) async throws {
         await wellKnown("a.test", server)
-        #expect(await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://a.test:8448")
+        #expect(try await discovery().destination(of: Identifier.server("a.test")).baseURL == "https://a.test:8448")
     }
 
     @Test("answers are kept as long as the file says")
-    func caching() async {
+    func caching() async throws {
         await wellKnown("a.test", "b.test:444", cacheControl: "public, max-age=600")
         let discovery = discovery()
-        for _ in 0..<3 { _ = await discovery.destination(of: Identifier.server("a.test")) }
+        for _ in 0..<3 { _ = try await discovery.destination(of: Identifier.server("a.test")) }
         #expect(await web.requests.count == 1)
         clock.advance(milliseconds: 600_001)
-        _ = await discovery.destination(of: Identifier.server("a.test"))
+        _ = try await discovery.destination(of: Identifier.server("a.test"))
         #expect(await web.requests.count == 2)
     }
 
     @Test("failures are kept an hour at most")
-    func negativeCaching() async {
+    func negativeCaching() async throws {
         let discovery = discovery()
-        _ = await discovery.destination(of: Identifier.server("a.test"))
+        _ = try await discovery.destination(of: Identifier.server("a.test"))
         clock.advance(milliseconds: 3_600_001)
-        _ = await discovery.destination(of: Identifier.server("a.test"))
+        _ = try await discovery.destination(of: Identifier.server("a.test"))
         #expect(await web.requests.count == 2)
     }
 
     @Test("the memory is bounded")
-    func bounded() async {
+    func bounded() async throws {
         let discovery = discovery()
         for number in 0...ServerDiscovery.maximumServers {
-            _ = await discovery.destination(of: Identifier.server("s\(number).test"))
+            _ = try await discovery.destination(of: Identifier.server("s\(number).test"))
             clock.advance(milliseconds: 1)
         }
-        _ = await discovery.destination(of: Identifier.server("s\(ServerDiscovery.maximumServers).test"))
+        _ = try await discovery.destination(of: Identifier.server("s\(ServerDiscovery.maximumServers).test"))
         #expect(await web.requests.count == ServerDiscovery.maximumServers + 1)
-        _ = await discovery.destination(of: Identifier.server("s0.test"))
+        _ = try await discovery.destination(of: Identifier.server("s0.test"))
         #expect(await web.requests.count == ServerDiscovery.maximumServers + 2)
     }
 
     @Test("only servers of the list may be on private addresses")
-    func addresses() async {
+    func addresses() async throws {
         let allowed = Identifier.server("a.test")
         let discovery = discovery(allowed: [allowed])
-        #expect(await discovery.destination(of: allowed).addresses == .any)
-        #expect(await discovery.destination(of: Identifier.server("b.test")).addresses == .publicOnly)
+        #expect(try await discovery.destination(of: allowed).addresses == .any)
+        #expect(try await discovery.destination(of: Identifier.server("b.test")).addresses == .publicOnly)
         #expect(await web.requests.map(\.addresses) == [.any, .publicOnly])
+    }
+
+    @Test("requests for one server share a lookup, and only so many servers are looked up at once")
+    func lookups() async throws {
+        let held = HeldTransport()
+        let discovery = ServerDiscovery(
+            transport: held, resolver: FakeResolver(), serversOnPrivateAddresses: [], now: clock.clock.monotonic)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<ServerDiscovery.maximumLookups {
+                group.addTask { _ = try await discovery.destination(of: Identifier.server("s\(number).test")) }
+            }
+            await held.wait(for: ServerDiscovery.maximumLookups)
+            group.addTask { _ = try await discovery.destination(of: Identifier.server("s0.test")) }
+            await #expect(throws: HTTPClientError.overloaded) {
+                try await discovery.destination(of: Identifier.server("late.test"))
+            }
+            await held.release()
+            try await group.waitForAll()
+        }
+        #expect(await held.count == ServerDiscovery.maximumLookups)
+    }
+
+    @Test("an overload is not taken for a server without delegation")
+    func overload() async throws {
+        let discovery = discovery()
+        await web.answer("https://a.test/.well-known/matrix/server", with: .failure(.overloaded))
+        await #expect(throws: HTTPClientError.overloaded) {
+            try await discovery.destination(of: Identifier.server("a.test"))
+        }
+        await wellKnown("a.test", "b.test:444")
+        #expect(try await discovery.destination(of: Identifier.server("a.test")).baseURL == "https://b.test:444")
     }
 }
 

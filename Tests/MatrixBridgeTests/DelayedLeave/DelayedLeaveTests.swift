@@ -172,6 +172,21 @@ struct DelayedLeaveTests {
         #expect(!(await keeper.holds(Self.participant)))
     }
 
+    @Test("one user has only so many, and others still find room")
+    func ofOneUser() async throws {
+        let keeper = try DelayedLeaveKeeper.ofTests(FakeFocus(), FakeDelayedEvents(), ManualClock())
+        func order(_ number: Int64, of user: String = "@mallory:example.com") -> DelayedLeave.Order {
+            DelayedLeave.Order(
+                delayID: "d", delay: 10_000, participant: FocusParticipant(room: "call", identity: "\(user) \(number)"),
+                room: TransactionInboxTests.room, user: Identifier.user(user))
+        }
+        for number in 0..<DelayedLeaveTable.maximumCountOfUser { #expect(try await keeper.take(order(number))) }
+        #expect(try await keeper.take(order(DelayedLeaveTable.maximumCountOfUser)) == false)
+        // One in place of another is no more.
+        #expect(try await keeper.take(order(0)))
+        #expect(try await keeper.take(order(0, of: "@alice:example.com")))
+    }
+
     @Test("D12: orders survive a restart, finished ones do not")
     func restart() async throws {
         let file = try TemporaryDatabase()

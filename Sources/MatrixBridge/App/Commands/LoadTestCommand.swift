@@ -11,11 +11,14 @@ import Foundation
 struct LoadTestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load-test",
-        abstract: "Join many participants to a LiveKit-compatible server and measure what it forwards.",
+        abstract: "Join many participants to a server and measure what it forwards.",
         discussion: """
             Media is generated: Opus and VP8 in shape, filler inside. Loss, duplicates, join time and latency are \
             measured at the subscribers; with --server-pid, the server's processor time and memory, too. Give server \
             and tester a processor each (taskset -c 0, taskset -c 1), and use release builds.
+
+            The server is one that speaks LiveKit's signalling or, for comparison, a Janus with its VideoRoom plugin \
+            and WebSocket transport.
 
             The key is that of `serve --dev` unless --api-key and --api-secret, or LIVEKIT_API_KEY and \
             LIVEKIT_API_SECRET, say another; only the latter hide the secret from other users of the machine.
@@ -26,10 +29,24 @@ struct LoadTestCommand: ParsableCommand {
               callbridge load-test --audio-only 50 --talkers 5 --json audio.json
               callbridge load-test --url ws://127.0.0.1:7880 --token-file tokens --subscribers 20
               callbridge load-test --subscribers 500 --join-rate 0 --joins-at-once 500
+              callbridge load-test --signalling janus --subscribers 100 --server-pid "$(pidof janus)"
             """)
 
-    @Option(help: ArgumentHelp("Server, ws://host:port; the prefix before /rtc may follow.", valueName: "url"))
-    var url = "ws://127.0.0.1:7880"
+    /// What the server speaks.
+    enum Signalling: String, CaseIterable, ExpressibleByArgument {
+        case livekit
+        case janus
+    }
+
+    @Option(help: ArgumentHelp("What the server speaks: livekit or janus.", valueName: "kind"))
+    var signalling = Signalling.livekit
+
+    @Option(
+        name: .customLong("url"),
+        help: ArgumentHelp(
+            "Server, ws://host:port; the prefix before /rtc may follow (ws://127.0.0.1:7880, of a Janus 8188).",
+            valueName: "url"))
+    var givenURL: String?
 
     @Option(help: ArgumentHelp("Name of an API key of the server (devkey).", valueName: "name"))
     var apiKey: String?
@@ -40,7 +57,7 @@ struct LoadTestCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Tokens instead of a key: one line for each participant.", valueName: "file"))
     var tokenFile: String?
 
-    @Option(help: ArgumentHelp("Room; a new one unless given.", valueName: "name"))
+    @Option(help: ArgumentHelp("Room, for a Janus a number; a new one unless given.", valueName: "name"))
     var room: String?
 
     @Option(help: ArgumentHelp("Participants that only send (1).", valueName: "n"))
@@ -94,11 +111,19 @@ struct LoadTestCommand: ParsableCommand {
         help: ArgumentHelp("Process of the server, on this machine: measure what it uses.", valueName: "pid"))
     var serverProcess: Int32?
 
+    @Option(help: ArgumentHelp("Hostile packets along with the call: \(floodKinds).", valueName: "kind"))
+    var flood: FloodPlan.Kind?
+
+    @Option(help: ArgumentHelp("Hostile packets a second (100000).", valueName: "n"))
+    var floodRate: Int?
+
     @Option(
         name: .customLong("json"),
         help: ArgumentHelp(
             "Write the figures as JSON; - is standard output, and the table goes elsewhere.", valueName: "file"))
     var jsonFile: String?
+
+    private static let floodKinds = FloodPlan.Kind.allCases.map(\.rawValue).joined(separator: ", ")
 
     func validate() throws {
         func check(_ isGood: Bool, _ message: String) throws {
@@ -129,6 +154,16 @@ struct LoadTestCommand: ParsableCommand {
             tokenFile == nil || apiKey == nil && apiSecret == nil && room == nil,
             "--token-file excludes --api-key, --api-secret and --room: tokens say it all")
         try check(serverProcess.map { $0 > 0 } ?? true, "--server-pid must be a process")
+        try check(flood == nil || serverProcess != nil, "--flood needs --server-pid: only a server on this machine")
+        try check(floodRate == nil || flood != nil, "--flood-rate needs --flood")
+        try check((1...1_000_000).contains(floodRate ?? 1), "--flood-rate must be between 1 and 1000000")
+        guard signalling == .janus else { return }
+        try check(
+            apiKey == nil && apiSecret == nil && tokenFile == nil,
+            "--signalling janus excludes --api-key, --api-secret and --token-file: it has no tokens")
+        try check(room.map { UInt32($0) ?? 0 > 0 } ?? true, "--room must be a number for a Janus")
+        try check(
+            roles.contains { $0.publishesAudio || $0.publishesVideo }, "in a VideoRoom somebody must send")
     }
 
     func run() throws {
@@ -161,10 +196,20 @@ struct LoadTestCommand: ParsableCommand {
             publishers: publishers ?? 1, subscribers: subscribers ?? 1, audio: audio, video: video)
     }
 
+    private var url: String {
+        givenURL ?? (signalling == .janus ? "ws://127.0.0.1:8188" : "ws://127.0.0.1:7880")
+    }
+
     private func plan() throws -> LoadTestPlan {
-        var plan = LoadTestPlan(
-            url: try address(), admission: try admission(),
-            room: room ?? "load-test-\(UInt32.random(in: .min ... .max))", roles: roles)
+        let number = UInt32.random(in: 1 ... .max)
+        var plan =
+            switch signalling {
+            case .livekit:
+                LoadTestPlan(
+                    url: try address(), admission: try admission(), room: room ?? "load-test-\(number)", roles: roles)
+            case .janus:
+                LoadTestPlan(url: try address(), videoRoom: room.flatMap { UInt32($0) } ?? number, roles: roles)
+            }
         plan.audio = LoadTestPlan.TrackShape(packetsPerSecond: audioRate, payloadBytes: audioSize)
         plan.video = LoadTestPlan.TrackShape(packetsPerSecond: videoRate, payloadBytes: videoSize)
         plan.pacing = pacing
@@ -172,6 +217,7 @@ struct LoadTestCommand: ParsableCommand {
         plan.joinsPerSecond = joinRate
         plan.joinsAtOnce = joinsAtOnce
         plan.serverProcess = serverProcess
+        plan.flood = flood.map { FloodPlan(kind: $0, packetsPerSecond: floodRate ?? 100_000) }
         return plan
     }
 
@@ -224,7 +270,7 @@ struct LoadTestCommand: ParsableCommand {
         case .refused(let status, let body):
             Termination(
                 .failure, cause: "the server refused the join: \(status) \(body)", source: url,
-                fix: status == 401
+                fix: status == 401 && signalling == .livekit
                     ? "a key of this server, with --api-key and --api-secret" : "see the server's log")
         case .nobodyJoined(let reason):
             Termination(.failure, cause: "nobody came in: \(reason)", source: url, fix: "see the server's log")
@@ -263,3 +309,4 @@ struct LoadTestCommand: ParsableCommand {
 }
 
 extension PacketSchedule.Pacing: ExpressibleByArgument {}
+extension FloodPlan.Kind: ExpressibleByArgument {}

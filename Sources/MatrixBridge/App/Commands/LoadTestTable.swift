@@ -32,10 +32,14 @@ enum LoadTestTable {
                     [("p50", report.latency.p50), ("p99", report.latency.p99), ("max", report.latency.max)])
             ),
         ]
+        if let profile = report.srtpProfile { rows.append(("cipher", profile)) }
         if report.falsified > 0 {
             rows.append(("false", "\(report.falsified) of \(report.sampled) decrypted packets were not what was sent"))
         }
         if let server = report.server { rows += self.rows(of: server) }
+        if let flood = report.flood {
+            rows.append(("flood", "\(grouped(flood.sent)) packets, \(flood.kind)"))
+        }
         rows.append(
             (
                 "tester",

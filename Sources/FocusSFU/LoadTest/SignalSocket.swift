@@ -4,16 +4,16 @@
 //
 
 import Glibc
-import SwiftProtobuf
 
-/// A participant's signal socket: connects, upgrades and then carries protobuf messages, never waiting.
+/// A participant's signal socket: connects, upgrades and then carries WebSocket messages, never waiting.
 ///
 /// Not on NIO: everything of a load test runs on one thread, so that what the tester costs is one number, and hundreds
 /// of joins at once need no hop between threads.
-final class SignalClient {
+final class SignalSocket {
     enum Event {
         case opened
-        case message(LiveKitSignalResponse.OneOf_Message)
+        case text(String)
+        case binary([UInt8])
         /// The socket is gone, or never came; why, in words.
         case failed(String)
         case refused(status: Int, body: String)
@@ -28,14 +28,18 @@ final class SignalClient {
     private var writeError: Int32 = 0
 
     /// Begins to connect.
-    /// - Parameter path: of the request, with its query.
-    init(to address: ResolvedAddress, authority: String, path: String, token: String) throws(SocketError) {
+    /// - Parameters:
+    ///   - path: of the request, with its query.
+    ///   - header: what the protocol adds to the request.
+    init(
+        to address: ResolvedAddress, authority: String, path: String, header: (name: String, value: String)
+    ) throws(SocketError) {
         let descriptor = socket(
             address.family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SocketError(call: "socket", errno: errno) }
         self.descriptor = descriptor
         codec = WebSocketClientCodec(nonce: Random.bytes(16))
-        output = codec.request(host: authority, path: path, headers: [("Authorization", "Bearer \(token)")])
+        output = codec.request(host: authority, path: path, headers: [header])
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         let status = address.bytes.withUnsafeBytes { bytes in
@@ -53,11 +57,16 @@ final class SignalClient {
         close(descriptor)
     }
 
-    func send(_ message: LiveKitSignalRequest.OneOf_Message) {
-        var request = LiveKitSignalRequest()
-        request.message = message
-        guard let bytes: [UInt8] = try? request.serializedBytes() else { return }
-        output += WebSocketClientCodec.frame(opcode: 2, bytes, mask: .random(in: .min ... .max))
+    func send(binary bytes: [UInt8]) {
+        send(opcode: 2, bytes)
+    }
+
+    func send(text: String) {
+        send(opcode: 1, Array(text.utf8))
+    }
+
+    private func send(opcode: UInt8, _ payload: [UInt8]) {
+        output += WebSocketClientCodec.frame(opcode: opcode, payload, mask: .random(in: .min ... .max))
         flush()
     }
 
@@ -106,25 +115,12 @@ final class SignalClient {
         case .refused(let status, let body):
             hasFailed = true
             handle(.refused(status: status, body: body))
-        case .binary(let bytes):
-            if Self.isOfInterest(bytes), let message = (try? LiveKitSignalResponse(serializedBytes: bytes))?.message {
-                handle(.message(message))
-            }
-        case .text: break
-        case .ping(let payload):
-            output += WebSocketClientCodec.frame(opcode: 10, payload, mask: .random(in: .min ... .max))
-            flush()
+        case .binary(let bytes): handle(.binary(bytes))
+        case .text(let text): handle(.text(text))
+        case .ping(let payload): send(opcode: 10, payload)
         case .closed(let code, let reason):
             fail("the server closed the WebSocket: \(code.map(String.init) ?? "no code") \(reason)", handle)
         }
-    }
-
-    /// The fields of `SignalResponse` that a load test acts on: answer, trickle, leave, request_response,
-    /// media_sections_requirement. In a room of hundreds all others are many and large, so they are not even decoded.
-    private static func isOfInterest(_ message: [UInt8]) -> Bool {
-        guard let first = message.first else { return false }
-        let tag = first < 0x80 ? UInt16(first) : UInt16(first & 0x7F) | UInt16(message.dropFirst().first ?? 0) << 7
-        return [2, 4, 8, 22, 25].contains(tag >> 3)
     }
 
     private func fail(_ reason: String, _ handle: (Event) -> Void) {

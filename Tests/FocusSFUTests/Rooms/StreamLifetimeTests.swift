@@ -1,0 +1,108 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import Synchronization
+import Testing
+
+@testable import FocusSFU
+
+extension CallTests {
+    @Suite("Lifetime of streams, whatever the description says")
+    struct StreamLifetime {
+        private final class Verdict: Sendable {
+            let streams = Atomic<Int>(-1)
+            let dangling = Atomic<Int>(0)
+        }
+
+        /// Counts the streams of a participant, and what leads from it to streams that are no more.
+        private static func inspect(_ call: SimulatedCall, _ identity: String) throws -> (streams: Int, dangling: Int) {
+            let verdict = Verdict()
+            let worker = call.worker
+            Task {
+                try await worker.administer(room: "room") { room in
+                    guard let participant = room.participants[identity] else { return }
+                    let route = participant.publisher.route
+                    let streams = Set((0..<route.pointee.streamCount).map { route.pointee.stream(at: $0) })
+                    let led = streams.compactMap { $0.pointee.repaired }
+                        + participant.publications.tracks.flatMap { $0.layers.values }
+                    let repaired = streams.compactMap { $0.pointee.repaired }.filter(streams.contains)
+                    verdict.dangling.store(
+                        led.count { !streams.contains($0) } + repaired.count { $0.pointee.repaired != nil },
+                        ordering: .relaxed)
+                    verdict.streams.store(streams.count, ordering: .relaxed)
+                }
+            }
+            try call.wait("the worker has looked") { verdict.streams.load(ordering: .relaxed) >= 0 }
+            return (verdict.streams.load(ordering: .relaxed), verdict.dangling.load(ordering: .relaxed))
+        }
+
+        @Test("a stream that claims to repair a repairing one is none, and the end of the media takes what repairs it along")
+        func chainOfRepairs() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                alice.videoAttributes =
+                    "a=ssrc-group:FID 1 2\na=ssrc-group:FID 2 3\na=ssrc:1 cname:x\na=ssrc:2 cname:x\na=ssrc:3 cname:x\n"
+                let video = alice.publish("camera", isVideo: true)
+                video.ssrc = 1
+                var repairs: UInt16 = 100
+                func repair(_ ssrc: UInt32) {
+                    repairs &+= 1
+                    alice.publisher.sendRTP(
+                        .init(
+                            ssrc: ssrc, payloadType: SimulatedTrack.vp8RTX, sequence: repairs, timestamp: 0,
+                            marker: false, payload: [0, 1] + SimulatedTrack.deltaFrame),
+                        extensions: [(4, Array(video.mid.utf8))])
+                }
+                try call.wait(
+                    "bob sees it",
+                    sending: {
+                        video.send(SimulatedTrack.keyFrame)
+                        repair(2)
+                        repair(3)
+                    }
+                ) { !video.sid.isEmpty && bob.media(of: video.sid).count >= 3 }
+                #expect(try Self.inspect(call, "alice").dangling == 0)
+                // The track ends; its media and all that repairs it goes.
+                alice.unpublish(video)
+                try call.wait("the track is gone", sending: { repair(3) }) {
+                    bob.participant("alice")?.tracks.isEmpty == true
+                }
+                let after = try Self.inspect(call, "alice")
+                #expect(after.dangling == 0)
+                #expect(after.streams == 0)
+            }
+        }
+
+        @Test("a stream stays with the section of its name when an offer lists the sections in another order")
+        func reorderedSections() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let first = try call.publish("first", isVideo: true, by: alice, to: [bob])
+                try call.wait("bob sees it", sending: { first.send(SimulatedTrack.keyFrame) }) {
+                    bob.media(of: first.sid).count >= 3
+                }
+                let second = alice.publish("second", isVideo: true, offers: false)
+                alice.swapLastSections()
+                alice.offer()
+                try call.wait(
+                    "bob sees both",
+                    sending: {
+                        first.send(SimulatedTrack.keyFrame)
+                        second.send(SimulatedTrack.keyFrame)
+                    }
+                ) { !second.sid.isEmpty && bob.media(of: second.sid).count >= 3 }
+                alice.unpublish(first)
+                try call.wait("the first is gone", sending: { second.send(SimulatedTrack.keyFrame) }) {
+                    bob.participant("alice")?.tracks.map(\.sid) == [second.sid]
+                }
+                let after = try Self.inspect(call, "alice")
+                #expect(after.dangling == 0)
+                #expect(after.streams == 1)
+            }
+        }
+    }
+}
