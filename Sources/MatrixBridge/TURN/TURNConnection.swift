@@ -33,7 +33,7 @@ enum TURNConnectionFault: Error, Equatable, Sendable {
     private static func meaning(of code: Int) -> String {
         switch code {
         case 300: "300: the server sends clients to another one"
-        case 400: "400: the server does not understand the request, such as a user name with quotes"
+        case 400: "400: the server does not understand the request"
         case 401: "401: the credential is refused: another secret, another realm, or clocks that differ"
         case 403: "403: the peer is forbidden"
         case 437: "437: the server knows no such allocation"
