@@ -5,6 +5,9 @@
 
 """TURN with a real coturn: credentials, tests, the doctor, and impostors in coturn's place."""
 
+import base64
+import hashlib
+import hmac
 import socket
 import subprocess
 import threading
@@ -42,6 +45,21 @@ def test_uclient_allocates_and_is_refused_after_expiry(new_turn_site: Callable[.
     assert "Cannot complete Allocation" in late and "tot_send_msgs=" not in late, late
     with pytest.raises(TURNRefused, match="401"):
         site.allocate((username, password))
+
+
+@pytest.mark.parametrize("user,password,code", [
+    ("{expiry}:caller", "not the one", "401"), ("{expiry}:caller' or '1'='1", None, "400"),
+])
+def test_t2_wrong_and_oddly_quoted_users(new_turn_site: Callable[..., Site], user: str, password: str | None,
+                                         code: str) -> None:
+    """What coturn answers. User names of ours never hold a quote."""
+    site = new_turn_site(options=["--allow-loopback-peers"])
+    name = user.format(expiry=int(time.time()) + 600)
+    if password is None:
+        digest = hmac.new(site.current.encode(), name.encode(), hashlib.sha1).digest()
+        password = base64.b64encode(digest).decode()
+    with pytest.raises(TURNRefused, match=code):
+        site.allocate((name, password))
 
 
 def test_status_and_test_say_what_is(new_turn_site: Callable[..., Site]) -> None:
