@@ -42,6 +42,9 @@ package struct ICELiteAgent: Sendable {
     package static let failedAfterMilliseconds: UInt64 = 15_000
     /// Addresses remembered; the one silent longest makes room.
     package static let pathLimit = 16
+    /// Checks with a wrong password, in ``failureWindowMilliseconds``, after which strangers' are not looked at any more.
+    package static let failureLimit = 64
+    package static let failureWindowMilliseconds: UInt64 = 1_000
     /// A check is far shorter; what is longer is not read.
     package static let requestByteLimit = 1500
 
@@ -78,6 +81,7 @@ package struct ICELiteAgent: Sendable {
     private var paths: [Path] = []
     private var events: [ICEEvent] = []
     private var lastCheck: MonotonicTime?
+    private var failures = (count: 0, since: MonotonicTime.zero)
     /// Where to send; nil before the first nomination.
     package private(set) var selectedPath: NetworkAddress?
 
@@ -106,6 +110,16 @@ package struct ICELiteAgent: Sendable {
         pending = Generation(credentials)
     }
 
+    /// True when so many checks had a wrong password lately that one from an unknown address is not worth its price. Costs
+    /// next to nothing, unlike a look at the check. The peer's own known paths, and with them consent, are not touched.
+    package func turnsAway(_ address: NetworkAddress, at now: MonotonicTime) -> Bool {
+        failures.count >= Self.failureLimit && isFailureWindow(at: now) && !isValidPath(address)
+    }
+
+    private func isFailureWindow(at now: MonotonicTime) -> Bool {
+        now.milliseconds(since: failures.since) < Self.failureWindowMilliseconds
+    }
+
     /// Answers one STUN datagram.
     ///
     /// `response` is emptied; what it holds afterwards goes back to `address`, also after some refusals. An unknown
@@ -119,6 +133,7 @@ package struct ICELiteAgent: Sendable {
     ) -> Disposition {
         response.removeAll()
         guard datagram.count <= Self.requestByteLimit else { return .dropped(.tooLong) }
+        guard !turnsAway(address, at: now) else { return .dropped(.stunTooManyFailures) }
         let message: STUNMessage
         do throws(STUNError) {
             message = try STUNMessage(reading: datagram)
@@ -149,7 +164,10 @@ package struct ICELiteAgent: Sendable {
             return .dropped(.stunMissingIntegrity)
         }
         guard MessageIntegrity.isValid(datagram, at: integrityOffset, key: password) else {
-            refuse(message, .unauthenticated, password: nil, into: &response)
+            noteFailure(at: now)
+            if failures.count <= Self.failureLimit {
+                refuse(message, .unauthenticated, password: nil, into: &response)
+            }
             return .dropped(.stunWrongIntegrity)
         }
         guard message.unknownAttributeCount == 0 else {
@@ -225,6 +243,11 @@ package struct ICELiteAgent: Sendable {
             selectedPath = address
             events.append(.pathSelected(address))
         }
+    }
+
+    private mutating func noteFailure(at now: MonotonicTime) {
+        if !isFailureWindow(at: now) { failures = (0, now) }
+        failures.count += 1
     }
 
     private mutating func notePath(_ address: NetworkAddress, at now: MonotonicTime) {

@@ -191,9 +191,12 @@ final class MediaPlane {
             guard let owner = transports.owner(ofUsernameFragment: fragment) else {
                 return drops.count(.stunUnknownUsername)
             }
+            let transport = owner.takeUnretainedValue()
+            // Before the packets read so far are sent on: a flood must not tear every turn apart.
+            guard !transport.ice.turnsAway(address, at: now) else { return drops.count(.stunTooManyFailures) }
             forwardTurn()
             let local = NetworkAddress(high: datagram.localHigh, low: datagram.localLow, port: 0)
-            conclude(owner.takeUnretainedValue().receiveSTUN(bytes, from: address, to: local))
+            conclude(transport.receiveSTUN(bytes, from: address, to: local))
         default:
             drops.count(.unknownProtocol)
         }

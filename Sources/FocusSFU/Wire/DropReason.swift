@@ -15,6 +15,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
     case stunUnknownUsername
     case stunMissingIntegrity
     case stunWrongIntegrity
+    case stunTooManyFailures
     case stunWrongFingerprint
     case stunUnknownAttribute
     case iceRoleConflict

@@ -114,6 +114,24 @@ struct ICELiteAgentTests {
         #expect(receive(Self.check(remote: "peer")) == .accepted)
     }
 
+    @Test("in a flood of wrong passwords strangers are turned away unseen, and the known path goes on")
+    mutating func floodOfWrongPasswords() throws {
+        #expect(receive(Self.check(nominate: true)) == .accepted)
+        for _ in 0..<ICELiteAgent.failureLimit {
+            #expect(receive(Self.check(key: "wrong"), from: Self.other, at: 10) == .dropped(.stunWrongIntegrity))
+            #expect(try answer().errorCode == 401)
+        }
+        #expect(receive(Self.check(key: "wrong"), from: Self.other, at: 11) == .dropped(.stunTooManyFailures))
+        #expect(response.count == 0)
+        #expect(receive(Self.check(), from: Self.other, at: 12) == .dropped(.stunTooManyFailures))
+        // From the known address each is looked at, and the wrong ones are no longer answered.
+        #expect(receive(Self.check(key: "wrong"), at: 13) == .dropped(.stunWrongIntegrity))
+        #expect(response.count == 0)
+        #expect(receive(Self.check(), at: 14) == .accepted)
+        // A second later strangers may try again.
+        #expect(receive(Self.check(), from: Self.other, at: 1_010) == .accepted)
+    }
+
     @Test("a wrong password is told 401, missing integrity 400, and neither moves the state")
     mutating func unauthenticated() throws {
         #expect(receive(Self.check(key: "wrong")) == .dropped(.stunWrongIntegrity))
