@@ -26,7 +26,7 @@ package enum DTLSOutput {
 ///
 /// Give it datagrams and the time, then drain ``nextOutput()`` after each call. It belongs to one thread.
 ///
-/// OpenSSL keeps about 35 KiB for a connection, mostly its read buffer, until this object goes; data channels need it.
+/// OpenSSL keeps about 21 KiB for a connection, mostly its read buffer, until this object goes; data channels need it.
 package final class DTLSSession {
     /// Bytes of the largest datagram sent: fits every path that WebRTC endpoints use (RFC 8261 §5).
     package static let datagramLimit = 1_200
