@@ -168,9 +168,10 @@ package actor MediaWorker: EpollLoop.Client {
             guard let participant = room.participants[identity], participant.sid == parameters.participantSID else {
                 return refuse(.stateMismatch, .reconnect)
             }
-            // The latest token counts, also for what it no longer allows.
             participant.resume(with: session, parameters: parameters)
             participants[ObjectIdentifier(session)] = participant
+            // The latest token counts, also for what it no longer allows.
+            participant.takeRights(of: claims)
             return
         }
         if let previous = room.participants[identity] {

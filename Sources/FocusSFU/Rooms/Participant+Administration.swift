@@ -40,7 +40,7 @@ extension Participant {
     }
 
     /// Takes a whole new set of permissions and ends what it no longer allows.
-    private func change(permission new: LiveKitParticipantPermission) {
+    func change(permission new: LiveKitParticipantPermission) {
         permission = new
         for track in publications.tracks + publications.pending {
             if !new.allowsPublishing(track.info.type, from: track.info.source) { unpublishByServer(track) }
