@@ -9,24 +9,28 @@ import Testing
 
 @Suite("Signal messages that wait for the worker")
 struct SignalBacklogTests {
+    /// Whether each of the messages found room.
+    private static func add(_ messages: Int..., to backlog: inout SignalBacklog) -> [Bool] {
+        messages.map { backlog.add($0) }
+    }
+
     @Test("so many by number, so many by weight; what was taken makes room")
     func bounds() {
         var backlog = SignalBacklog(maximumCount: 3, maximumBytes: 100)
-        #expect(backlog.add(60))
-        #expect(!backlog.add(41))
-        #expect(backlog.add(40))
-        #expect(backlog.add(0))
-        #expect(!backlog.add(0))
+        let first = Self.add(60, 41, 40, 0, 0, to: &backlog)
+        #expect(first == [true, false, true, true, false])
         backlog.remove(60)
-        #expect(backlog.add(60))
+        let second = Self.add(61, 60, to: &backlog)
+        #expect(second == [false, true])
     }
 
     @Test("a message alone may weigh more")
     func alone() {
         var backlog = SignalBacklog(maximumCount: 3, maximumBytes: 100)
-        #expect(backlog.add(1_000))
-        #expect(!backlog.add(1))
+        let first = Self.add(1_000, 1, to: &backlog)
+        #expect(first == [true, false])
         backlog.remove(1_000)
-        #expect(backlog.add(1))
+        let second = Self.add(1, to: &backlog)
+        #expect(second == [true])
     }
 }
