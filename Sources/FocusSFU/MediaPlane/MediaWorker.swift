@@ -167,9 +167,10 @@ package actor MediaWorker: EpollLoop.Client {
             guard let participant = room.participants[identity], participant.sid == parameters.participantSID else {
                 return refuse(.stateMismatch, .reconnect)
             }
-            // The latest token counts, also for what it no longer allows.
             participant.resume(with: session, claims: claims, parameters: parameters)
             participants[ObjectIdentifier(session)] = participant
+            // The latest token counts, also for what it no longer allows.
+            participant.takeRights(of: claims)
             return
         }
         // Before the earlier session goes: the others are not told that it did.

@@ -41,7 +41,7 @@ extension Participant {
     }
 
     /// Takes a whole new set of permissions and ends what it no longer allows.
-    private func change(permission new: LiveKitParticipantPermission) {
+    func change(permission new: LiveKitParticipantPermission) {
         let wasHidden = isHidden
         permission = new
         for track in publications.tracks + publications.pending {

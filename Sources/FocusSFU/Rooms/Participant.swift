@@ -24,7 +24,11 @@ final class Participant {
     var name: String
     var metadata: String
     var attributes: [String: String]
-    var permission: LiveKitParticipantPermission
+    var permission: LiveKitParticipantPermission {
+        didSet { rightsDecidedAt = UnixClock.seconds() }
+    }
+    /// When the token was issued, or the server changed, what the permission says; Unix seconds.
+    var rightsDecidedAt: Int64
     var state = LiveKitParticipantInfo.State.joining
     var disconnectReason = LiveKitDisconnectReason.unknownReason
     private var version: UInt32 = 0
@@ -73,6 +77,7 @@ final class Participant {
         if parameters.publishOnlySuffix != nil { permission.canSubscribe = false }
         self.permission = permission
         isSubscriberPrimary = subscriber != nil && parameters.client.protocol > 2 && permission.canSubscribe
+        rightsDecidedAt = claims.issuanceTime ?? 0
         self.signal = signal
         self.publisher = publisher
         self.subscriber = subscriber

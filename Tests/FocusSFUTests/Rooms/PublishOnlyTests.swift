@@ -74,13 +74,12 @@ extension CallTests {
                     let beside = try Self.enterBeside(call, "\(number)")
                     #expect(beside.join != nil)
                 }
-                let refused = try Self.enterBeside(call, "more")
-                #expect(refused.leave?.reason == .joinFailure)
+                let more = try Self.enterBeside(call, "more")
+                #expect(more.leave?.reason == .joinFailure)
                 #expect(call.focus.signalRefusals[.tooManySessions] == 1)
                 let again = try Self.enterBeside(call, "0")
                 #expect(again.join != nil)
-                let alice = try call.join("alice")
-                #expect(alice.join != nil)
+                _ = try call.join("alice")
             }
         }
     }

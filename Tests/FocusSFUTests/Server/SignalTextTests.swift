@@ -117,7 +117,8 @@ extension CallTests {
             try await SimulatedCall.run { call in
                 call.focus.directory.restoreRevocation(of: "alice", inRoom: "room", at: UnixClock.seconds() - 60)
                 #expect(throws: SignalSocket.Refused.self) { _ = try call.enter("alice") }
-                _ = try call.join("alice") { $0.issuedAt = UnixClock.seconds() }
+                let newer = try call.join("alice") { $0.issuedAt = UnixClock.seconds() }
+                #expect(newer.leave == nil)
             }
         }
 

@@ -9,23 +9,28 @@ import Testing
 
 @Suite("Signal messages that wait for the worker")
 struct SignalBacklogTests {
+    /// Whether each of the messages found room.
+    private static func add(_ messages: Int..., to backlog: inout SignalBacklog) -> [Bool] {
+        messages.map { backlog.add($0) }
+    }
+
     @Test("so many by number, so many by weight; what was taken makes room")
     func bounds() {
         var backlog = SignalBacklog(maximumCount: 3, maximumBytes: 100)
-        let taken = [60, 41, 40, 0, 0].map { backlog.add($0) }
-        #expect(taken == [true, false, true, true, false])
+        let first = Self.add(60, 41, 40, 0, 0, to: &backlog)
+        #expect(first == [true, false, true, true, false])
         backlog.remove(60)
-        let next = backlog.add(60)
-        #expect(next)
+        let second = Self.add(61, 60, to: &backlog)
+        #expect(second == [false, true])
     }
 
     @Test("a message alone may weigh more")
     func alone() {
         var backlog = SignalBacklog(maximumCount: 3, maximumBytes: 100)
-        let taken = [1_000, 1].map { backlog.add($0) }
-        #expect(taken == [true, false])
+        let first = Self.add(1_000, 1, to: &backlog)
+        #expect(first == [true, false])
         backlog.remove(1_000)
-        let next = backlog.add(1)
-        #expect(next)
+        let second = Self.add(1, to: &backlog)
+        #expect(second == [true])
     }
 }
