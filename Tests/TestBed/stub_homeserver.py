@@ -187,6 +187,8 @@ class StubHomeserver:
         if kind == "m.room.power_levels" and room in self.members:
             levels = self.levels.get(room, {"events": {CALL_MEMBER: 0}})
             return Reply(200, self.state_event(room, kind, "", levels))
+        if kind == "m.room.create" and room in self.members:
+            return Reply(200, self.state_event(room, kind, "", {"room_version": "11"}))
         return unknown(404, "M_NOT_FOUND") if room in self.members else unknown(403, "M_FORBIDDEN")
 
     def state_event(self, room: str, kind: str, key: str, content: dict, sender: str | None = None) -> dict:
