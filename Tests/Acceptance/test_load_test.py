@@ -151,7 +151,7 @@ def counted_focus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountedF
 
 @pytest.mark.parametrize("kind, reason", [
     ("garbage", "unknownPeer"), ("strangers", "unknownPeer"), ("replay", "srtp"), ("forgery", "srtpAuthentication"),
-    ("stun-user", "stunUnknownUsername"), ("stun-password", "stunWrongIntegrity"), ("client-hello", "unknownPeer"),
+    ("stun-user", "stunUnknownUsername"), ("stun-password", "stunTooManyFailures"), ("client-hello", "unknownPeer"),
     ("own-client-hello", None),
 ])
 def test_a_call_goes_on_in_a_flood(counted_focus: CountedFocus, kind: str, reason: str | None) -> None:
