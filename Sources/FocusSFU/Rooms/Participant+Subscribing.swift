@@ -5,6 +5,9 @@
 
 /// Subscribing: which tracks flow to this participant, and the negotiation that opens their sections.
 extension Participant {
+    private static let sectionsWithoutReuse = 100
+    /// Tracks that one request may name; finding each costs a look at all.
+    private static let sidsOfRequest = 1_000
     /// Offers wait this long for more changes; the first ones of a quiet connection go out almost at once.
     private static let firstNegotiationDelayMilliseconds: UInt64 = 10
     private static let furtherNegotiationDelayMilliseconds: UInt64 = 150
@@ -55,7 +58,7 @@ extension Participant {
 
     func updateSubscription(_ request: LiveKitUpdateSubscription) {
         let sids = Set(request.trackSids).union(request.participantTracks.flatMap(\.trackSids))
-        for sid in sids {
+        for sid in sids.prefix(Self.sidsOfRequest) {
             let track = room.track(sid: sid)
             switch (request.subscribe, track) {
             case (true, let track?):
@@ -152,7 +155,9 @@ extension Participant {
         subscriptions.negotiationDueAt = nil
         subscriptions.hasNegotiated = true
         // Transceivers can be given another track from protocol 4 on; Safari never learnt it.
-        let reuses = client.protocol > 3 && client.browser.lowercased() != "safari"
+        // Past so many sections a description itself becomes the problem: better a track that one browser may miss.
+        let learnt = client.protocol > 3 && client.browser.lowercased() != "safari"
+        let reuses = learnt || subscriptions.offeredSections.count > Self.sectionsWithoutReuse
         subscriptions.assignServerSections(reusingVacant: reuses)
         let description = Offerer(transport: subscriber.nextLocalDescription()).offer(subscriptions.offeredSections)
         var offer = LiveKitSessionDescription()

@@ -31,8 +31,9 @@ package struct RevokedTokens: Sendable {
     /// How long a removal is remembered: as long as tokens are good, plus the difference between clocks.
     package static let memorySeconds: Int64 = 24 * 3_600 + AccessTokenVerifier.leewaySeconds
 
-    /// Tokens of one session remembered.
+    /// Tokens of one session remembered, and those of one identity removed several times within a second.
     static let maximumSignatureCount = 8
+    private static let maximumSignaturesOfIdentity = 64
 
     private let maximumCount: Int
     private var extents: [Participant: Extent] = [:]
@@ -55,13 +56,14 @@ package struct RevokedTokens: Sendable {
         forget(before: now &- Self.memorySeconds)
         let participant = Participant(room: room, identity: identity)
         guard let before = extents[participant], before.issuedUpTo >= now else {
-            extents[participant] = Extent(issuedUpTo: now, signatures: Set(signatures))
+            extents[participant] = Extent(
+                issuedUpTo: now, signatures: Set(signatures.prefix(Self.maximumSignaturesOfIdentity)))
             order.append(Removal(participant: participant, issuedUpTo: now))
             while extents.count > maximumCount { forgetOldest() }
             return compact()
         }
         // Again within the second, or the clock was set back, which must not make the earlier removal void.
-        extents[participant]?.signatures = Set((signatures + before.signatures).prefix(Self.maximumSignatureCount))
+        extents[participant]?.signatures = Set((signatures + before.signatures).prefix(Self.maximumSignaturesOfIdentity))
     }
 
     /// Whether a token of `identity` in `room` is revoked.
