@@ -52,7 +52,8 @@ enum HotLoop {
         let percent = Int((ratio * 100).rounded())
         report(
             "hot loop 1→100, 1200 B, AES-GCM",
-            "\(Int(median(ours))) ns, in C \(Int(median(theirs))) ns: \(percent) % (at most 110 %)\(holds ? "" : "  OVER")")
+            "\(Int(median(ours))) ns, in C \(Int(median(theirs))) ns: \(percent) % (at most 110 %)\(holds ? "" : "  OVER")"
+        )
         return holds
     }
 

@@ -19,7 +19,8 @@ enum HotPath {
         for profile in ForwardingPath.profiles {
             for subscribers in [1, 10, 100, 500] {
                 for payload in [160, 1_100] {
-                    let path = try ForwardingPath(profile: profile, subscriberCount: subscribers, payloadLength: payload)
+                    let path = try ForwardingPath(
+                        profile: profile, subscriberCount: subscribers, payloadLength: payload)
                     holds = path.measure() && holds
                 }
             }

@@ -53,8 +53,9 @@ enum Steps {
         }
         let sent = processorTime()
         for turn in 0..<turns {
-            guard case .accepted = server.receiver.unprotect(
-                packet: packets + turn * capacity, length: length, state: &receiving)
+            guard
+                case .accepted = server.receiver.unprotect(
+                    packet: packets + turn * capacity, length: length, state: &receiving)
             else { preconditionFailure("the packet was refused") }
         }
         let received = processorTime()
@@ -65,7 +66,8 @@ enum Steps {
     private static func write(_ packet: UnsafeMutableRawPointer, sequence: UInt16) {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         _ = PacketWriter.writeHeader(
-            into: packet, payloadType: 96, marker: false, sequence: sequence, timestamp: UInt32(sequence) * 3_000, ssrc: 7,
+            into: packet, payloadType: 96, marker: false, sequence: sequence, timestamp: UInt32(sequence) * 3_000,
+            ssrc: 7,
             extensionID: 0, extensionValue: none)
         (packet + 12).initializeMemory(as: UInt8.self, repeating: 0x5A, count: payloadLength)
     }

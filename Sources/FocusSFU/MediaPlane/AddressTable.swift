@@ -79,8 +79,8 @@ struct AddressTable<Value>: ~Copyable {
         mask = oldCount * 2 - 1
         slots = .allocate(capacity: oldCount * 2)
         slots.initialize(repeating: Slot(), count: oldCount * 2)
-        for index in 0..<oldCount {
-            if old[index].value != nil { slots[find(old[index].address)] = old[index] }
+        for index in 0..<oldCount where old[index].value != nil {
+            slots[find(old[index].address)] = old[index]
         }
         old.deinitialize(count: oldCount)
         old.deallocate()

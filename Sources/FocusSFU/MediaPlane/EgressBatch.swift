@@ -113,7 +113,9 @@ struct EgressBatch {
     /// Flushes and leaves nothing waiting; what the kernel does not take is lost and counted.
     func finish() {
         flush()
-        for index in 0..<state.pointee.used { state.pointee.drops.count(.init(unsent: state.pointee.priorities[index])) }
+        for index in 0..<state.pointee.used {
+            state.pointee.drops.count(.init(unsent: state.pointee.priorities[index]))
+        }
         state.pointee.used = 0
     }
 

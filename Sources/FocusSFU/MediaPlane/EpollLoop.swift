@@ -81,11 +81,13 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         let context = Unmanaged.passRetained(
             ThreadContext(loop: self, client: client, name: name, ticks: socket != nil))
         var handle = pthread_t()
-        let status = pthread_create(&handle, nil, { raw in
-            guard let raw else { return nil }
-            Unmanaged<ThreadContext>.fromOpaque(raw).takeRetainedValue().run()
-            return nil
-        }, context.toOpaque())
+        let status = pthread_create(
+            &handle, nil,
+            { raw in
+                guard let raw else { return nil }
+                Unmanaged<ThreadContext>.fromOpaque(raw).takeRetainedValue().run()
+                return nil
+            }, context.toOpaque())
         guard status == 0 else {
             context.release()
             throw SocketError(call: "pthread_create", errno: status)

@@ -277,7 +277,9 @@ final class MediaPlane {
                 return drops.count(.rtpDuplicate)
             }
         } else {
-            guard header.payloadType == stream.pointee.payloadType else { return changePayloadType(header, stream, route) }
+            guard header.payloadType == stream.pointee.payloadType else {
+                return changePayloadType(header, stream, route)
+            }
             if stream.pointee.nack.received(sequence, at: now) == .stale { return drops.count(.rtpDuplicate) }
             if stream.pointee.extensions.audioLevel != 0, !stream.pointee.isVideo {
                 noteAudioLevel(packet, extensions: extensions, stream: stream, timestamp: header.timestamp)
@@ -364,7 +366,8 @@ final class MediaPlane {
         if let helper { neighbours.help(with: helper) }
     }
 
-    private func receiveRTCP(_ base: UnsafeMutableRawPointer, length: Int, route: UnsafeMutablePointer<TransportRoute>) {
+    private func receiveRTCP(_ base: UnsafeMutableRawPointer, length: Int, route: UnsafeMutablePointer<TransportRoute>)
+    {
         guard let receiver = route.pointee.receiver else { return drops.count(.srtpBeforeKeys) }
         switch receiver.unprotectRTCP(packet: base, length: length) {
         case .refused(let reason): drops.count(reason)

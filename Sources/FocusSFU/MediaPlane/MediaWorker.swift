@@ -158,7 +158,9 @@ package actor MediaWorker: EpollLoop.Client {
     // MARK: Sessions
 
     /// Lets a client in on an open socket, or resumes its session. Refusals are leave messages: the socket is open.
-    func join(room name: String, identity: String, claims: TokenClaims, parameters: JoinParameters, session: SignalSession) {
+    func join(
+        room name: String, identity: String, claims: TokenClaims, parameters: JoinParameters, session: SignalSession
+    ) {
         func refuse(_ reason: LiveKitDisconnectReason, _ action: LiveKitLeaveRequest.Action) {
             self.refuse(session, reason: reason, action: action)
         }

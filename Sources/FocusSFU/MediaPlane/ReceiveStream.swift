@@ -36,7 +36,8 @@ package struct ReceiveStream: ~Copyable {
     package var route: UnsafeMutablePointer<TrackRoute>?
 
     package init(
-        ssrc: UInt32, mid: String, isVideo: Bool, clockRate: UInt32, payloadType: UInt8, codec: VideoCodec?, layer: Int8,
+        ssrc: UInt32, mid: String, isVideo: Bool, clockRate: UInt32, payloadType: UInt8, codec: VideoCodec?,
+        layer: Int8,
         repaired: UnsafeMutablePointer<ReceiveStream>?, extensions: HeaderExtensionIDs, acceptsNACK: Bool,
         bufferPackets: Int, keyFrameIntervalMilliseconds: UInt64, at now: MonotonicTime
     ) {

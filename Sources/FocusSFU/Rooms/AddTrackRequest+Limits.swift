@@ -16,7 +16,8 @@ extension LiveKitAddTrackRequest {
         else { return false }
         let layerLists = [layers] + simulcastCodecs.map(\.layers)
         guard layerLists.allSatisfy({ $0.count <= Self.maximumLayers }) else { return false }
-        let texts = [cid, name, stream] + simulcastCodecs.flatMap { [$0.codec, $0.cid] } + layerLists.joined().map(\.rid)
+        let texts =
+            [cid, name, stream] + simulcastCodecs.flatMap { [$0.codec, $0.cid] } + layerLists.joined().map(\.rid)
         return texts.allSatisfy { $0.utf8.count <= Self.maximumTextBytes }
     }
 }

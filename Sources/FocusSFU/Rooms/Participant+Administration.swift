@@ -44,8 +44,9 @@ extension Participant {
     func change(permission new: LiveKitParticipantPermission) {
         let wasHidden = isHidden
         permission = new
-        for track in publications.tracks + publications.pending {
-            if !new.allowsPublishing(track.info.type, from: track.info.source) { unpublishByServer(track) }
+        for track in publications.tracks + publications.pending
+        where !new.allowsPublishing(track.info.type, from: track.info.source) {
+            unpublishByServer(track)
         }
         if new.canSubscribe {
             room.subscribeToWanted(self)

@@ -129,8 +129,9 @@ extension Room {
         guard let message: [UInt8] = try? packet.serializedBytes() else { return }
         guard message.count <= LocalTransport.maxMessageSize else { return plane.count(.dataMessageTooLong) }
         for participant in order where participant !== sender {
-            guard identities.isEmpty && sids.isEmpty || identities.contains(participant.identity)
-                || sids.contains(participant.sid)
+            guard
+                identities.isEmpty && sids.isEmpty || identities.contains(participant.identity)
+                    || sids.contains(participant.sid)
             else { continue }
             participant.deliver(message, isReliable: isReliable)
         }

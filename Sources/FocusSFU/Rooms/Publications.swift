@@ -84,8 +84,9 @@ struct Publications {
         for section in sections.values.sorted(by: { $0.index < $1.index }) where track(mid: section.mid) == nil {
             let isVideo = section.kind == .video
             // A camera announced as a microphone stays unpublished.
-            guard let track = waiting(cid: section.remoteMSID?.track ?? "", isVideo: isVideo)
-                ?? waiting(isVideo: isVideo, notIn: named)
+            guard
+                let track = waiting(cid: section.remoteMSID?.track ?? "", isVideo: isVideo)
+                    ?? waiting(isVideo: isVideo, notIn: named)
             else { continue }
             track.mid = section.mid
             track.codec = section.codecs.first

@@ -96,7 +96,9 @@ package struct DownStream {
         if packetsSent > 0, !SequenceNumber.isNewer(numbers.sequence, than: highest) {
             // One number must never name two packets: under AES-GCM that would give the authentication key away.
             let isUsed = history[index].layer >= 0 && history[index].sequence == numbers.sequence
-            guard !isUsed, SequenceNumber.distance(from: numbers.sequence, to: highest) < historyMask else { return nil }
+            guard !isUsed, SequenceNumber.distance(from: numbers.sequence, to: highest) < historyMask else {
+                return nil
+            }
         }
         history[index] = Sent(
             sequence: numbers.sequence, source: UInt16(truncatingIfNeeded: packet.extended), layer: packet.layer,

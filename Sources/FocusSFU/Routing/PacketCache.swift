@@ -62,7 +62,9 @@ package struct PacketCache: ~Copyable {
     /// Copies a packet in; the oldest ones give way.
     package mutating func store(_ packet: Packet, at now: MonotonicTime) {
         let length = packet.descriptor.count + packet.payload.count
-        guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else { return }
+        guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else {
+            return
+        }
         // A packet that comes a whole table late must not take the place of a newer one.
         let previous = entries[Int(packet.sequence) & entryMask]
         if previous.isUsed, SequenceNumber.isNewer(previous.sequence, than: packet.sequence) { return }

@@ -13,7 +13,9 @@ extension JoinParameters {
         guard max(metadata.utf8.count, claims.metadata.utf8.count) <= limits.metadataBytes else {
             throw Refusal(body: "metadata size exceeds limits: max size \(limits.metadataBytes)")
         }
-        let byteCount = mergedAttributes(over: claims.attributes).reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        let byteCount = mergedAttributes(over: claims.attributes).reduce(0) {
+            $0 + $1.key.utf8.count + $1.value.utf8.count
+        }
         guard byteCount <= limits.attributesBytes else {
             throw Refusal(body: "attributes size exceeds limits: max size \(limits.attributesBytes)")
         }

@@ -27,7 +27,8 @@ struct RoomServiceRoutes: Sendable {
             router.on(.POST, prefix + "/twirp/:service/:method") { _, parameters in
                 Self.failure(
                     RoomServiceError(
-                        code: parameters["service"].map(Self.otherServices.contains) ?? false ? .unimplemented : .badRoute,
+                        code: parameters["service"].map(Self.otherServices.contains) ?? false
+                            ? .unimplemented : .badRoute,
                         message: "this server has no \(parameters["service"] ?? "")/\(parameters["method"] ?? "")"))
             }
         }
@@ -60,7 +61,6 @@ struct RoomServiceRoutes: Sendable {
         }
         return Self.failure(.internalError("egress not connected (redis required)"))
     }
-
 
     /// The answer to a request whose token does not count.
     private struct Refusal: Error {

@@ -63,7 +63,8 @@ package struct RevokedTokens: Sendable {
             return compact()
         }
         // Again within the second, or the clock was set back, which must not make the earlier removal void.
-        extents[participant]?.signatures = Set((signatures + before.signatures).prefix(Self.maximumSignaturesOfIdentity))
+        extents[participant]?.signatures = Set(
+            (signatures + before.signatures).prefix(Self.maximumSignaturesOfIdentity))
     }
 
     /// Whether a token of `identity` in `room` is revoked.

@@ -56,7 +56,9 @@ private struct FileMapping {
     }
 
     func releaseIfClean() {
-        guard isReadOnlyFile, ownKilobytes == 0, let address = UnsafeMutableRawPointer(bitPattern: start) else { return }
+        guard isReadOnlyFile, ownKilobytes == 0, let address = UnsafeMutableRawPointer(bitPattern: start) else {
+            return
+        }
         madvise(address, Int(end - start), Int32(MADV_DONTNEED))
     }
 }

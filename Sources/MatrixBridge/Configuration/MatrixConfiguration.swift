@@ -104,11 +104,12 @@ package struct MatrixConfiguration: Equatable, Sendable {
         "matrix.insecure_accept_any_tls_certificate", .boolean, default: "false",
         "accept any certificate from homeservers: whoever is in between can read and change everything")
 
-    static let keys = [
-        homeserverURLKey, serverNameKey, registrationKey, delegatedKey, asTokenKey, hsTokenKey,
-        applicationServiceURLKey, botKey, administratorsKey, serviceURLKey, websocketURLKey, pathPrefixKey,
-        fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
-    ] + LevelConfiguration.keys + [RoomRuleConfiguration.key] + AccessLimitConfiguration.keys
+    static let keys =
+        [
+            homeserverURLKey, serverNameKey, registrationKey, delegatedKey, asTokenKey, hsTokenKey,
+            applicationServiceURLKey, botKey, administratorsKey, serviceURLKey, websocketURLKey, pathPrefixKey,
+            fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
+        ] + LevelConfiguration.keys + [RoomRuleConfiguration.key] + AccessLimitConfiguration.keys
 
     /// Nil when no key of the section is set, or with `--dev`: then there is a focus and no bridge.
     init?(reading values: inout ConfigurationReader) {

@@ -18,9 +18,10 @@ enum DelayedLeaveTable {
     static func store(_ order: DelayedLeave.Order, in connection: SQLiteConnection) throws -> Bool {
         try remove(order.participant, in: connection)
         let count = try connection.execute("SELECT count(*) FROM delayed_leaves").first?.first?.integer ?? 0
-        let own = try connection.execute(
-            "SELECT count(*) FROM delayed_leaves WHERE user_id = ?", [.text(order.user.rawValue)]
-        ).first?.first?.integer ?? 0
+        let own =
+            try connection.execute(
+                "SELECT count(*) FROM delayed_leaves WHERE user_id = ?", [.text(order.user.rawValue)]
+            ).first?.first?.integer ?? 0
         guard count < maximumCount, own < maximumCountOfUser else { return false }
         try connection.execute(
             """

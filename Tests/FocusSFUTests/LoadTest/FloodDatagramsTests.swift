@@ -28,7 +28,8 @@ struct FloodDatagramsTests {
     func media(_ kind: FloodPlan.Kind) throws {
         let datagrams = try Self.datagrams(kind, recorded: [Self.packet])
         #expect(datagrams.count == FloodDatagrams.count)
-        #expect(datagrams.allSatisfy { $0.count == 100 && $0[..<2] == [0x80, 96] && $0[4..<12] == Self.packet[4..<12] })
+        #expect(
+            datagrams.allSatisfy { $0.count == 100 && $0[..<2] == [0x80, 96] && $0[4..<12] == Self.packet[4..<12] })
         #expect(Set(datagrams.map { $0[2..<4] }).count == FloodDatagrams.count)
         #expect(try Self.datagrams(kind).isEmpty, "nothing to imitate")
     }

@@ -68,19 +68,20 @@ struct JanusSessionTests {
     }
 
     /// An offer as a Janus 1.1 writes it, with a stream of each kind.
-    private static let offer = [
-        "v=0", "o=- 1 1 IN IP4 192.0.2.2", "s=VideoRoom 12", "t=0 0", "a=group:BUNDLE 0 1", "a=ice-options:trickle",
-        "a=fingerprint:sha-256 " + Array(repeating: "AB", count: 32).joined(separator: ":"),
-        "a=extmap-allow-mixed", "a=msid-semantic: WMS *", "a=ice-lite", "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-        "c=IN IP4 192.0.2.2", "a=sendonly", "a=mid:0", "a=rtcp-mux", "a=ice-ufrag:pQ1x",
-        "a=ice-pwd:TGFzdCBvZiB0aGUgbW9oaWNhbnM", "a=setup:actpass", "a=rtpmap:111 opus/48000/2",
-        "a=msid:janus janus0", "a=ssrc:1001 cname:janus", "a=candidate:1 1 udp 2015363327 192.0.2.2 40000 typ host",
-        "a=end-of-candidates", "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "c=IN IP4 192.0.2.2", "a=sendonly", "a=mid:1",
-        "a=rtcp-mux", "a=ice-ufrag:pQ1x", "a=ice-pwd:TGFzdCBvZiB0aGUgbW9oaWNhbnM", "a=setup:actpass",
-        "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtpmap:97 rtx/90000",
-        "a=fmtp:97 apt=96",
-        "a=ssrc-group:FID 2001 2002", "a=ssrc:2001 cname:janus", "a=ssrc:2002 cname:janus",
-    ].joined(separator: #"\r\n"#) + #"\r\n"#
+    private static let offer =
+        [
+            "v=0", "o=- 1 1 IN IP4 192.0.2.2", "s=VideoRoom 12", "t=0 0", "a=group:BUNDLE 0 1", "a=ice-options:trickle",
+            "a=fingerprint:sha-256 " + Array(repeating: "AB", count: 32).joined(separator: ":"),
+            "a=extmap-allow-mixed", "a=msid-semantic: WMS *", "a=ice-lite", "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+            "c=IN IP4 192.0.2.2", "a=sendonly", "a=mid:0", "a=rtcp-mux", "a=ice-ufrag:pQ1x",
+            "a=ice-pwd:TGFzdCBvZiB0aGUgbW9oaWNhbnM", "a=setup:actpass", "a=rtpmap:111 opus/48000/2",
+            "a=msid:janus janus0", "a=ssrc:1001 cname:janus", "a=candidate:1 1 udp 2015363327 192.0.2.2 40000 typ host",
+            "a=end-of-candidates", "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "c=IN IP4 192.0.2.2", "a=sendonly", "a=mid:1",
+            "a=rtcp-mux", "a=ice-ufrag:pQ1x", "a=ice-pwd:TGFzdCBvZiB0aGUgbW9oaWNhbnM", "a=setup:actpass",
+            "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtpmap:97 rtx/90000",
+            "a=fmtp:97 apt=96",
+            "a=ssrc-group:FID 2001 2002", "a=ssrc:2001 cname:janus", "a=ssrc:2002 cname:janus",
+        ].joined(separator: #"\r\n"#) + #"\r\n"#
 
     private static func jsep(_ type: String, _ sdp: String) -> String {
         #","jsep":{"type":"\#(type)","sdp":"\#(sdp)"}"#

@@ -22,7 +22,8 @@ struct EgressBatchTests {
     @Test("when not all can be sent, video gives way, pictures that others depend on last")
     func order() {
         #expect(Self.survivors([.video, .audio, .video, .keyFrame, .control, .audio], from: 1) == [1, 3, 4, 5])
-        let crowded = [EgressBatch.Priority](repeating: .keyFrame, count: 60)
+        let crowded =
+            [EgressBatch.Priority](repeating: .keyFrame, count: 60)
             + [EgressBatch.Priority](repeating: .audio, count: 60) + [.control, .control]
         let kept = Self.survivors(crowded, from: 0)
         #expect(kept.count == EgressBatch.waitingLimit)

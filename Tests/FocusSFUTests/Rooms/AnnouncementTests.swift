@@ -96,9 +96,13 @@ extension CallTests {
                 try call.settle([carol])
                 #expect(carol.speeches.isEmpty)
                 carol.subscribe(to: [audio.sid])
-                try call.wait("carol hears it", sending: speak) { carol.speeches.first.map { $0 == (sid, true) } ?? false }
+                try call.wait("carol hears it", sending: speak) {
+                    carol.speeches.first.map { $0 == (sid, true) } ?? false
+                }
                 carol.subscribe(to: [audio.sid], false)
-                try call.wait("and then no more", sending: speak) { carol.speeches.last.map { $0 == (sid, false) } ?? false }
+                try call.wait("and then no more", sending: speak) {
+                    carol.speeches.last.map { $0 == (sid, false) } ?? false
+                }
             }
         }
 

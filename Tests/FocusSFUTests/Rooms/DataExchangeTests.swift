@@ -12,7 +12,8 @@ import Testing
 extension CallTests {
     @Suite("Data packets")
     struct DataExchange {
-        private static func packet(_ text: String, to identities: [String] = [], sequence: UInt32 = 0) throws -> [UInt8] {
+        private static func packet(_ text: String, to identities: [String] = [], sequence: UInt32 = 0) throws -> [UInt8]
+        {
             var packet = LiveKitDataPacket()
             packet.user.payload = Data(text.utf8)
             packet.destinationIdentities = identities
@@ -48,7 +49,9 @@ extension CallTests {
                 for (sender, receiver) in [(alice, bob), (bob, alice)] {
                     for label in ["_reliable", "_lossy"] {
                         #expect(sender.publisher.send(try Self.packet("hello"), label: label) == .queued)
-                        try call.wait("\(label) arrives") { Self.texts(receiver, label) == ["\(sender.identity): hello"] }
+                        try call.wait("\(label) arrives") {
+                            Self.texts(receiver, label) == ["\(sender.identity): hello"]
+                        }
                     }
                     #expect(Self.texts(sender, "_reliable").contains { $0.hasPrefix(sender.identity) } == false)
                 }
@@ -80,7 +83,8 @@ extension CallTests {
                 let texts = (0..<20).map { "\($0) " + String(repeating: "x", count: 15 * 1024) }
                 for (index, text) in texts.enumerated() {
                     try call.wait("there is room") {
-                        alice.publisher.send(try Self.packet(text, sequence: UInt32(index + 1)), label: "_reliable") == .queued
+                        alice.publisher.send(try Self.packet(text, sequence: UInt32(index + 1)), label: "_reliable")
+                            == .queued
                     }
                 }
                 try call.wait("all arrive") { Self.texts(bob, "_reliable").count == 20 }
@@ -95,7 +99,8 @@ extension CallTests {
                 let bob = try call.join("bob")
                 let carol = try call.join("carol", .two)
                 try Self.connect(call, [alice, bob, carol])
-                #expect(alice.publisher.send(try Self.packet("for carol", to: ["carol"]), label: "_reliable") == .queued)
+                #expect(
+                    alice.publisher.send(try Self.packet("for carol", to: ["carol"]), label: "_reliable") == .queued)
                 #expect(alice.publisher.send(try Self.packet("for all"), label: "_reliable") == .queued)
                 try call.wait("bob has the second, carol both") {
                     Self.texts(bob, "_reliable") == ["alice: for all"]
@@ -111,7 +116,8 @@ extension CallTests {
                 let bob = try call.join("bob")
                 try Self.connect(call, [alice, bob])
                 for (text, sequence) in [("one", UInt32(1)), ("two", 2), ("one", 1), ("three", 3)] {
-                    #expect(alice.publisher.send(try Self.packet(text, sequence: sequence), label: "_reliable") == .queued)
+                    #expect(
+                        alice.publisher.send(try Self.packet(text, sequence: sequence), label: "_reliable") == .queued)
                 }
                 try call.wait("three arrives") { Self.texts(bob, "_reliable").count == 3 }
                 #expect(Self.texts(bob, "_reliable") == ["alice: one", "alice: two", "alice: three"])
@@ -127,7 +133,9 @@ extension CallTests {
                 try Self.connect(call, [alice, bob])
                 #expect(alice.publisher.send(try Self.packet("psst"), label: "_reliable") == .queued)
                 #expect(bob.publisher.send([0xFF, 0xFF, 0xFF], label: "_reliable") == .queued)
-                try call.wait("both are counted") { call.drops(.dataNotPermitted) == 1 && call.drops(.dataMalformed) == 1 }
+                try call.wait("both are counted") {
+                    call.drops(.dataNotPermitted) == 1 && call.drops(.dataMalformed) == 1
+                }
                 #expect(bob.downstream.messages.isEmpty)
                 #expect(bob.publisher.send(try Self.packet("still here"), label: "_reliable") == .queued)
                 try call.wait("bob's next one arrives") { Self.texts(alice, "_reliable") == ["bob: still here"] }

@@ -21,7 +21,8 @@ extension CallTests {
             case threadWithoutPort
         }
 
-        @Test("another thread helps with a crowd, and every packet arrives once and in order", arguments: Helper.allCases)
+        @Test(
+            "another thread helps with a crowd, and every packet arrives once and in order", arguments: Helper.allCases)
         func crowd(helper: Helper) async throws {
             try await SimulatedCall.run(configure: { configuration in
                 configuration.workerCount = helper == .anotherWorker ? 2 : 1

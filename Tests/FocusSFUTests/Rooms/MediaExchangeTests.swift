@@ -42,7 +42,10 @@ extension CallTests {
                         }, everyMilliseconds: 2
                     ) { receiver.media(of: audio.sid).count >= 30 }
                     let heard = receiver.media(of: audio.sid)
-                    #expect(heard.allSatisfy { $0.payloadType == SimulatedTrack.opus && $0.payload.dropFirst() == [1, 2, 3] })
+                    #expect(
+                        heard.allSatisfy {
+                            $0.payloadType == SimulatedTrack.opus && $0.payload.dropFirst() == [1, 2, 3]
+                        })
                     #expect(isContiguous(heard.map(\.sequence)))
                     #expect(zip(heard, heard.dropFirst()).allSatisfy { $1.timestamp &- $0.timestamp == 960 })
                     #expect(zip(heard, heard.dropFirst()).allSatisfy { $1.payload[0] == $0.payload[0] &+ 1 })
@@ -74,7 +77,9 @@ extension CallTests {
             }
         }
 
-        @Test("a late joiner gets a key frame first, and nobody else notices", arguments: SimulatedPeer.Generation.allCases)
+        @Test(
+            "a late joiner gets a key frame first, and nobody else notices",
+            arguments: SimulatedPeer.Generation.allCases)
         func lateJoiner(generation: SimulatedPeer.Generation) async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice", generation)
@@ -103,7 +108,10 @@ extension CallTests {
                 let bob = try call.join("bob", generation)
                 let video = try call.publish("cam", isVideo: true, by: alice, to: [bob])
                 try Self.startVideo(video, in: call)
-                try call.wait("bob sees", sending: { video.send(SimulatedTrack.deltaFrame + [UInt8(truncatingIfNeeded: video.sequence)]) }) {
+                try call.wait(
+                    "bob sees",
+                    sending: { video.send(SimulatedTrack.deltaFrame + [UInt8(truncatingIfNeeded: video.sequence)]) }
+                ) {
                     bob.media(of: video.sid).count >= 10
                 }
                 let ssrcs = try #require(bob.incoming[video.sid])
@@ -143,11 +151,15 @@ extension CallTests {
                 #expect(seen.firstIndex { $0.payload == SimulatedTrack.deltaFrame + [77] } == 1)
                 // Once more is once too often.
                 video.retransmit(missing)
-                try call.wait("the duplicate is dropped") { call.drops(.rtpDuplicate) > 0 || call.drops(.srtpReplayed) > 0 }
+                try call.wait("the duplicate is dropped") {
+                    call.drops(.rtpDuplicate) > 0 || call.drops(.srtpReplayed) > 0
+                }
             }
         }
 
-        @Test("publishers get receiver reports and transport feedback, subscribers sender reports in the publisher's clock")
+        @Test(
+            "publishers get receiver reports and transport feedback, subscribers sender reports in the publisher's clock"
+        )
         func reports() async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice", .two)
@@ -165,17 +177,24 @@ extension CallTests {
                 ) {
                     let control = alice.publisher.control
                     return control.contains {
-                        if case .receiverReport(let report) = $0 { report.reportBlocks.contains { $0.ssrc == audio.ssrc } } else { false }
+                        if case .receiverReport(let report) = $0 {
+                            report.reportBlocks.contains { $0.ssrc == audio.ssrc }
+                        } else {
+                            false
+                        }
                     } && control.contains(.transportFeedback(media: video.ssrc))
                 }
                 alice.publisher.sendRTCP { writer in
                     SenderReport(
-                        ssrc: audio.ssrc, ntp: ntp, rtpTimestamp: reported, packetCount: 1, octetCount: 2, reportBlocks: []
+                        ssrc: audio.ssrc, ntp: ntp, rtpTimestamp: reported, packetCount: 1, octetCount: 2,
+                        reportBlocks: []
                     ).write(into: &writer)
                 }
                 let ssrc = try #require(bob.incoming[audio.sid]?.first)
                 try call.wait("a sender report", sending: { audio.send([1, 2]) }) {
-                    bob.downstream.control.contains { if case .senderReport(let report) = $0 { report.ssrc == ssrc } else { false } }
+                    bob.downstream.control.contains {
+                        if case .senderReport(let report) = $0 { report.ssrc == ssrc } else { false }
+                    }
                 }
                 for case .senderReport(let report) in bob.downstream.control where report.ssrc == ssrc {
                     #expect(report.ntp >= ntp && report.ntp - ntp < 60 << 32)
@@ -186,7 +205,9 @@ extension CallTests {
                 #expect(
                     bob.downstream.control.contains {
                         if case .description(let description) = $0 {
-                            description.chunks.contains { $0.ssrc == ssrc && $0.canonicalName == "\(alicesID)|\(audio.sid)" }
+                            description.chunks.contains {
+                                $0.ssrc == ssrc && $0.canonicalName == "\(alicesID)|\(audio.sid)"
+                            }
                         } else {
                             false
                         }

@@ -87,7 +87,9 @@ extension CallTests {
         func layers() async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice")
-                for (cid, qualities) in [("low-high", [LiveKitVideoQuality.low, .high]), ("medium-high", [.medium, .high])] {
+                for (cid, qualities) in [
+                    ("low-high", [LiveKitVideoQuality.low, .high]), ("medium-high", [.medium, .high]),
+                ] {
                     alice.announce(cid, isVideo: true) { request in
                         request.layers = qualities.map { quality in
                             var layer = LiveKitVideoLayer()

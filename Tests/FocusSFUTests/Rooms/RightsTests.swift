@@ -84,10 +84,12 @@ extension CallTests {
                 let bob = try call.join("bob")
                 let old = UnixClock.seconds() - 10
                 #expect(Self.set(Self.listener, in: call) == false)
-                let alice = try call.join("alice", claims: { claims in
-                    claims.issuedAt = old
-                    claims.notBefore = old
-                })
+                let alice = try call.join(
+                    "alice",
+                    claims: { claims in
+                        claims.issuedAt = old
+                        claims.notBefore = old
+                    })
                 #expect(alice.join?.participant.permission.canPublish == false)
                 #expect(alice.join?.participant.permission.canPublishData == false)
                 try call.wait("bob sees it") { bob.participant("alice")?.permission.canPublish == false }

@@ -11,7 +11,9 @@ import Testing
 extension CallTests {
     @Suite("Sessions")
     struct Sessions {
-        private static func contains(_ peer: SimulatedPeer, _ match: (LiveKitSignalResponse.OneOf_Message) -> Bool) -> Bool {
+        private static func contains(_ peer: SimulatedPeer, _ match: (LiveKitSignalResponse.OneOf_Message) -> Bool)
+            -> Bool
+        {
             peer.responses.contains(where: match)
         }
 
@@ -88,7 +90,9 @@ extension CallTests {
                 #expect(alice.participant("bob") != nil)
                 bob.forgetResponses()
                 try bob.resume(port: call.port, token: bob.refreshToken)
-                try call.wait("the session is back") { Self.contains(bob) { if case .roomUpdate = $0 { true } else { false } } }
+                try call.wait("the session is back") {
+                    Self.contains(bob) { if case .roomUpdate = $0 { true } else { false } }
+                }
                 guard case .reconnect? = bob.responses.first else {
                     Issue.record("the first message is \(String(describing: bob.responses.first))")
                     return
@@ -130,13 +134,18 @@ extension CallTests {
                 let firstSID = first.join?.participant.sid
                 let second = try call.join("alice", generation)
                 try call.wait("the first is told and cut off") {
-                    first.leave?.reason == .duplicateIdentity && first.leave?.action == .disconnect && first.socket.isClosed
+                    first.leave?.reason == .duplicateIdentity && first.leave?.action == .disconnect
+                        && first.socket.isClosed
                         && first.downstream.isClosedByPeer
                 }
                 #expect(second.join?.participant.sid != firstSID)
-                try call.wait("the watcher knows the second") { watcher.participants[second.join?.participant.sid ?? ""]?.state == .active }
+                try call.wait("the watcher knows the second") {
+                    watcher.participants[second.join?.participant.sid ?? ""]?.state == .active
+                }
                 let audio = try call.publish("mic", isVideo: false, by: second, to: [watcher])
-                try call.wait("sound of the second arrives", sending: { audio.send([1]) }) { !watcher.media(of: audio.sid).isEmpty }
+                try call.wait("sound of the second arrives", sending: { audio.send([1]) }) {
+                    !watcher.media(of: audio.sid).isEmpty
+                }
             }
         }
 
@@ -163,7 +172,8 @@ extension CallTests {
                 let sid = bob.join?.participant.sid ?? ""
                 bob.send(.leave(LiveKitLeaveRequest()))
                 try call.wait("alice learns of it") {
-                    alice.participants[sid]?.state == .disconnected && alice.participants[sid]?.disconnectReason == .clientInitiated
+                    alice.participants[sid]?.state == .disconnected
+                        && alice.participants[sid]?.disconnectReason == .clientInitiated
                 }
             }
         }
@@ -269,7 +279,9 @@ extension CallTests {
             try await SimulatedCall.run { call in
                 let wishes = RoomSettings.Wishes(emptyTimeoutSeconds: 0)
                 _ = call.ask { try? await $0.directory.createRoom(named: "lonely", wishes: wishes) }
-                try call.wait("the room is gone") { call.ask { await $0.directory.roomExists(named: "lonely") } == false }
+                try call.wait("the room is gone") {
+                    call.ask { await $0.directory.roomExists(named: "lonely") } == false
+                }
             }
         }
 

@@ -10,7 +10,9 @@ import Testing
 extension CallTests {
     @Suite("Faults that clients' test suites ask for")
     struct Simulations {
-        private static func scenario(_ value: LiveKitSimulateScenario.OneOf_Scenario) -> LiveKitSignalRequest.OneOf_Message {
+        private static func scenario(_ value: LiveKitSimulateScenario.OneOf_Scenario)
+            -> LiveKitSignalRequest.OneOf_Message
+        {
             var scenario = LiveKitSimulateScenario()
             scenario.scenario = value
             return .simulate(scenario)

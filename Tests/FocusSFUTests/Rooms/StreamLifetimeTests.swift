@@ -25,7 +25,8 @@ extension CallTests {
                     guard let participant = room.participants[identity] else { return }
                     let route = participant.publisher.route
                     let streams = Set((0..<route.pointee.streamCount).map { route.pointee.stream(at: $0) })
-                    let led = streams.compactMap { $0.pointee.repaired }
+                    let led =
+                        streams.compactMap { $0.pointee.repaired }
                         + participant.publications.tracks.flatMap { $0.layers.values }
                     let repaired = streams.compactMap { $0.pointee.repaired }.filter(streams.contains)
                     verdict.dangling.store(
@@ -38,7 +39,9 @@ extension CallTests {
             return (verdict.streams.load(ordering: .relaxed), verdict.dangling.load(ordering: .relaxed))
         }
 
-        @Test("a stream that claims to repair a repairing one is none, and the end of the media takes what repairs it along")
+        @Test(
+            "a stream that claims to repair a repairing one is none, and the end of the media takes what repairs it along"
+        )
         func chainOfRepairs() async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice")

@@ -37,7 +37,9 @@ extension CallTests {
             }
         }
 
-        @Test("an unpublished track ends for everybody, and its sections serve the next one", arguments: SimulatedPeer.Generation.allCases)
+        @Test(
+            "an unpublished track ends for everybody, and its sections serve the next one",
+            arguments: SimulatedPeer.Generation.allCases)
         func unpublish(generation: SimulatedPeer.Generation) async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice", generation)
@@ -61,7 +63,9 @@ extension CallTests {
             }
         }
 
-        @Test("unsubscribing stops a track alone, subscribing brings it back", arguments: SimulatedPeer.Generation.allCases)
+        @Test(
+            "unsubscribing stops a track alone, subscribing brings it back",
+            arguments: SimulatedPeer.Generation.allCases)
         func unsubscribe(generation: SimulatedPeer.Generation) async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice", generation)
@@ -78,7 +82,9 @@ extension CallTests {
                 let before = bob.downstream.media.count { $0.ssrc == ssrc }
                 for _ in 0..<10 { video.send(SimulatedTrack.keyFrame) }
                 // Sound, sent later on the same path, proves that the pictures had their chance.
-                try call.wait("sound still arrives", sending: { audio.send([7]) }) { bob.media(of: audio.sid).count >= 3 }
+                try call.wait("sound still arrives", sending: { audio.send([7]) }) {
+                    bob.media(of: audio.sid).count >= 3
+                }
                 #expect(bob.downstream.media.count { $0.ssrc == ssrc } == before)
 
                 bob.send(Self.subscription(video.sid, true))

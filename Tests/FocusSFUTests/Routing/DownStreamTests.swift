@@ -172,9 +172,11 @@ struct DownStreamTests {
             var late: [ReceivedPacket] = []
             var sent = 0
             for _ in 0..<40_000 {
-                let layer = Int.random(in: 0..<100, using: &generator) < 80
+                let layer =
+                    Int.random(in: 0..<100, using: &generator) < 80
                     ? Int(max(0, stream.currentLayer)) : Int.random(in: 0..<3, using: &generator)
-                next[layer] += Int.random(in: 0..<200, using: &generator) == 0 ? Int64.random(in: 2...700, using: &generator) : 1
+                next[layer] +=
+                    Int.random(in: 0..<200, using: &generator) == 0 ? Int64.random(in: 2...700, using: &generator) : 1
                 let packet = Self.packet(
                     next[layer], layer: Int8(layer), isKeyFrame: Int.random(in: 0..<30, using: &generator) == 0,
                     isEmpty: Int.random(in: 0..<12, using: &generator) == 0)
@@ -189,7 +191,9 @@ struct DownStreamTests {
                 case 4 where late.count > 8: late.removeFirst(4)
                 default: break
                 }
-                if Int.random(in: 0..<150, using: &generator) == 0 { stream.targetLayer = Int8.random(in: 0..<3, using: &generator) }
+                if Int.random(in: 0..<150, using: &generator) == 0 {
+                    stream.targetLayer = Int8.random(in: 0..<3, using: &generator)
+                }
                 if Int.random(in: 0..<900, using: &generator) == 0 { stream.detachSource() }
                 for packet in batch {
                     guard let number = Self.send(packet, on: &stream) else { continue }

@@ -20,7 +20,9 @@ struct StreamRewriterTests {
     @Test("the first packet gets the first number and timestamp, later ones follow")
     func begin() {
         var rewriter = Self.rewriter()
-        #expect(rewriter.numbers(extended: 0x10000 + 500, timestamp: 9_000, at: Self.start) == .init(sequence: 10, timestamp: 77))
+        #expect(
+            rewriter.numbers(extended: 0x10000 + 500, timestamp: 9_000, at: Self.start)
+                == .init(sequence: 10, timestamp: 77))
         #expect(
             rewriter.numbers(extended: 0x10000 + 501, timestamp: 12_000, at: Self.start)
                 == .init(sequence: 11, timestamp: 3_077))

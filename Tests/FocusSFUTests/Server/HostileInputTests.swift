@@ -11,7 +11,9 @@ extension CallTests {
     @Suite("Hostile input to a running call")
     struct HostileInput {
         /// Two participants with sound between them.
-        private static func withCall(_ script: @escaping @Sendable (SimulatedCall, SimulatedPeer, SimulatedTrack, SimulatedPeer) throws -> Void) async throws {
+        private static func withCall(
+            _ script: @escaping @Sendable (SimulatedCall, SimulatedPeer, SimulatedTrack, SimulatedPeer) throws -> Void
+        ) async throws {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice")
                 let bob = try call.join("bob")
@@ -19,7 +21,9 @@ extension CallTests {
                 try call.wait("sound arrives", sending: { audio.send([1]) }) { bob.media(of: audio.sid).count >= 3 }
                 try script(call, alice, audio, bob)
                 let before = bob.media(of: audio.sid).count
-                try call.wait("sound still arrives", sending: { audio.send([1]) }) { bob.media(of: audio.sid).count >= before + 10 }
+                try call.wait("sound still arrives", sending: { audio.send([1]) }) {
+                    bob.media(of: audio.sid).count >= before + 10
+                }
                 #expect(bob.downstream.refused == [])
                 #expect(alice.leave == nil && bob.leave == nil)
             }
@@ -29,7 +33,8 @@ extension CallTests {
         private static func stranger(of peer: SimulatedPeer) throws -> SimulatedConnection {
             let stranger = try SimulatedConnection()
             let own = "a=ice-ufrag:\(peer.publisher.remoteUsernameFragment)\na=ice-pwd:wrongwrongwrongwrongwrong\n"
-            let text = SDPSamples.session(mids: ["0"]) + own + "a=fingerprint:sha-256 \(SDPSamples.fingerprint)\n"
+            let text =
+                SDPSamples.session(mids: ["0"]) + own + "a=fingerprint:sha-256 \(SDPSamples.fingerprint)\n"
                 + "a=candidate:1 1 udp 1 127.0.0.1 \(peer.publisher.remotePort) typ host\n"
             try stranger.apply(SessionText(text), role: .client, at: MonotonicClock.now())
             return stranger
@@ -64,7 +69,8 @@ extension CallTests {
             }
         }
 
-        @Test("random datagrams of a stranger and of a participant's own address do no harm", arguments: [UInt64(1), 2])
+        @Test(
+            "random datagrams of a stranger and of a participant's own address do no harm", arguments: [UInt64(1), 2])
         func random(seed: UInt64) async throws {
             try await Self.withCall { call, alice, audio, bob in
                 var generator = SeededGenerator(seed: seed)
@@ -79,11 +85,20 @@ extension CallTests {
                 let before = call.ask { await $0.directory.figures().packetsReceived } ?? 0
                 for _ in 0..<500 {
                     var bytes = samples[Int.random(in: 0..<2, using: &generator)]
-                    if Bool.random(using: &generator) { bytes = (0..<Int.random(in: 0..<200, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) } }
-                    if !bytes.isEmpty { bytes[Int.random(in: bytes.indices, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator) }
+                    if Bool.random(using: &generator) {
+                        bytes = (0..<Int.random(in: 0..<200, using: &generator)).map { _ in
+                            UInt8.random(in: 0...255, using: &generator)
+                        }
+                    }
+                    if !bytes.isEmpty {
+                        bytes[Int.random(in: bytes.indices, using: &generator)] ^=
+                            1 << UInt8.random(in: 0..<8, using: &generator)
+                    }
                     (Bool.random(using: &generator) ? stranger : alice.publisher).sendDatagram(bytes)
                 }
-                try call.wait("they have been read") { (call.ask { await $0.directory.figures().packetsReceived } ?? 0) > before + 100 }
+                try call.wait("they have been read") {
+                    (call.ask { await $0.directory.figures().packetsReceived } ?? 0) > before + 100
+                }
             }
         }
 
@@ -202,7 +217,9 @@ extension CallTests {
                 offer.type = "offer"
                 offer.sdp = "v=0\r\nnonsense"
                 carol.send(.offer(offer))
-                try call.wait("carol is told to start anew") { carol.leave?.reason == .stateMismatch && carol.leave?.action == .reconnect }
+                try call.wait("carol is told to start anew") {
+                    carol.leave?.reason == .stateMismatch && carol.leave?.action == .reconnect
+                }
             }
         }
     }

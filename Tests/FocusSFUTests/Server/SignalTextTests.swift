@@ -31,7 +31,9 @@ extension CallTests {
                 alice.send(.pingReq(ping))
                 try call.wait("both pongs") {
                     alice.responses.contains { if case .pong = $0 { true } else { false } }
-                        && alice.responses.contains { if case .pongResp(let pong) = $0 { pong.lastPingTimestamp == 99 } else { false } }
+                        && alice.responses.contains {
+                            if case .pongResp(let pong) = $0 { pong.lastPingTimestamp == 99 } else { false }
+                        }
                 }
             }
         }

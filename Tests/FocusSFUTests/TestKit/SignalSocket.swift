@@ -75,12 +75,11 @@ final class SignalSocket {
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while !isClosed {
             let count = recv(descriptor, &chunk, chunk.count, Int32(MSG_DONTWAIT))
-            if count > 0 {
-                buffered += chunk.prefix(count)
-            } else {
+            guard count > 0 else {
                 isClosed = count == 0 || errno != EAGAIN
                 break
             }
+            buffered += chunk.prefix(count)
         }
         var messages: [LiveKitSignalResponse.OneOf_Message] = []
         while let (opcode, payload) = nextFrame() {

@@ -38,7 +38,8 @@ final class SimulatedCall {
         configure: (inout FocusConfiguration) -> Void = { _ in },
         _ script: @escaping @Sendable (SimulatedCall) throws -> Void
     ) async throws {
-        var configuration = FocusConfiguration(keys: try APIKeySet(secrets: [key.name: "a secret of the tests, 32 letters long"]))
+        var configuration = FocusConfiguration(
+            keys: try APIKeySet(secrets: [key.name: "a secret of the tests, 32 letters long"]))
         configuration.mediaPort = 0
         configuration.advertisedAddresses = ["127.0.0.1"]
         configure(&configuration)
@@ -102,7 +103,8 @@ final class SimulatedCall {
 
     /// Publishes and waits until `receivers` know where the track will come.
     func publish(
-        _ cid: String, isVideo: Bool, by peer: SimulatedPeer, to receivers: [SimulatedPeer], firstSequence: UInt16 = 1000
+        _ cid: String, isVideo: Bool, by peer: SimulatedPeer, to receivers: [SimulatedPeer],
+        firstSequence: UInt16 = 1000
     ) throws -> SimulatedTrack {
         let track = peer.publish(cid, isVideo: isVideo, firstSequence: firstSequence)
         try wait("\(cid) is published and subscribed") {
@@ -142,7 +144,8 @@ final class SimulatedCall {
 
     /// Sends one packet after the other until the condition holds; for what only traffic brings about.
     func wait(
-        _ expectation: String, sending: () -> Void, everyMilliseconds interval: UInt64 = 20, until isMet: () throws -> Bool
+        _ expectation: String, sending: () -> Void, everyMilliseconds interval: UInt64 = 20,
+        until isMet: () throws -> Bool
     ) throws {
         var next = MonotonicClock.now()
         try wait(expectation) {

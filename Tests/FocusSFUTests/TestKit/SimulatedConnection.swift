@@ -29,7 +29,9 @@ final class SimulatedConnection {
         case other
     }
 
-    private static let certificate = Result { try DTLSContext(certificate: DTLSCertificate(unixTimeSeconds: 1_800_000_000)) }
+    private static let certificate = Result {
+        try DTLSContext(certificate: DTLSCertificate(unixTimeSeconds: 1_800_000_000))
+    }
 
     /// A pipe that SCTP's timer thread writes to when there is output. The callback keeps it open.
     final class Wakeup: Sendable {

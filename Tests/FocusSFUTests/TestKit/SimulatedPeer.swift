@@ -362,13 +362,17 @@ final class SimulatedPeer {
         for section in text.sections {
             answer.append(section.media)
             answer.append("c=IN IP4 0.0.0.0")
-            let kept = ["a=mid:", "a=rtpmap:", "a=fmtp:", "a=rtcp-fb:", "a=extmap:", "a=rtcp-mux", "a=rtcp-rsize", "a=sctp-port:"]
+            let kept = [
+                "a=mid:", "a=rtpmap:", "a=fmtp:", "a=rtcp-fb:", "a=extmap:", "a=rtcp-mux", "a=rtcp-rsize",
+                "a=sctp-port:",
+            ]
             answer += section.lines.filter { line in kept.contains { line.hasPrefix($0) } }
             if section.kind != "application" {
                 answer.append(section.direction == "sendonly" ? "a=recvonly" : "a=inactive")
             }
             answer += [
-                "a=ice-ufrag:\(subscriber.credentials.usernameFragment)", "a=ice-pwd:\(subscriber.credentials.password)",
+                "a=ice-ufrag:\(subscriber.credentials.usernameFragment)",
+                "a=ice-pwd:\(subscriber.credentials.password)",
                 "a=fingerprint:sha-256 \(subscriber.context.fingerprint.hexadecimal)", "a=setup:\(answerSetup)",
             ]
         }

@@ -32,7 +32,8 @@ struct MembershipCheckTests {
     private static func event(_ type: String, _ content: JSONValue) -> JSONValue {
         .object([
             "type": .string(type), "sender": .string("@creator:example.com"), "room_id": .string(room.rawValue),
-            "event_id": .string("$event"), "state_key": .string(""), "origin_server_ts": .integer(1), "content": content,
+            "event_id": .string("$event"), "state_key": .string(""), "origin_server_ts": .integer(1),
+            "content": content,
         ])
     }
 

@@ -49,11 +49,13 @@ struct BotCommandTableTests {
         #expect(Self.words(Self.table.read(text, isPrivate: isPrivate)) == expected)
     }
 
-    @Test("what is not understood is explained", arguments: [
-        ("statsu", "did you mean `status`"), ("zzzzzz", "`help` lists all"), ("mute", "mute <user> [room]"),
-        ("call here", "is no room;"), ("call #r", "is no room;"), ("call @a:x", "is no room;"),
-        ("turn", "There is no command"),
-    ])
+    @Test(
+        "what is not understood is explained",
+        arguments: [
+            ("statsu", "did you mean `status`"), ("zzzzzz", "`help` lists all"), ("mute", "mute <user> [room]"),
+            ("call here", "is no room;"), ("call #r", "is no room;"), ("call @a:x", "is no room;"),
+            ("turn", "There is no command"),
+        ])
     func problems(text: String, hint: String) {
         let words = Self.words(Self.table.read(text, isPrivate: true))
         #expect(words.hasPrefix("? ") && words.contains(hint), "\(words)")

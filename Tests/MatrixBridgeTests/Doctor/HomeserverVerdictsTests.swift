@@ -58,23 +58,27 @@ struct HomeserverVerdictsTests {
         Self.check(all[0], .ok)
     }
 
-    @Test("clocks", arguments: [
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777, DoctorFinding.Severity.ok),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_807, .ok),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_808, .fail),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_746, .fail),
-        ("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800, .ok),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0, .ok),
-    ])
+    @Test(
+        "clocks",
+        arguments: [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777, DoctorFinding.Severity.ok),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_807, .ok),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_808, .fail),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_746, .fail),
+            ("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800, .ok),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0, .ok),
+        ])
     func clocks(date: String, ours: Int64, severity: DoctorFinding.Severity) {
         #expect(HomeserverVerdicts.clock(date, ours: ours).severity == severity)
     }
 
-    @Test("dates of other forms are no dates", arguments: [
-        "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 UTC",
-        "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
-        "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT", "Sun, +6 Nov 1994 08:49:37 GMT",
-    ])
+    @Test(
+        "dates of other forms are no dates",
+        arguments: [
+            "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT", "Sun, +6 Nov 1994 08:49:37 GMT",
+        ])
     func noDates(text: String) {
         #expect(HTTPDate.unixSeconds(text) == nil)
         #expect(HomeserverVerdicts.clock(text, ours: 0).severity == .warn)

@@ -13,7 +13,9 @@ import Testing
 struct LogTextTests {
     @Test("control characters, separators of lines and marks of direction are not written")
     func controls() {
-        #expect(LogText.printable("1\n2026 error\u{1B}[31m\t\u{9B}x\u{2028}y\u{202E}z\u{7F}") == "1?2026 error?[31m??x?y?z?")
+        #expect(
+            LogText.printable("1\n2026 error\u{1B}[31m\t\u{9B}x\u{2028}y\u{202E}z\u{7F}") == "1?2026 error?[31m??x?y?z?"
+        )
         #expect(LogText.printable("ordinary – text: äöü 🎥") == "ordinary – text: äöü 🎥")
     }
 
