@@ -47,8 +47,13 @@ extension CallTests {
             try await SimulatedCall.run { call in
                 let alice = try call.join("alice")
                 let others = try ["bob", "carol", "dave"].map { try call.join($0) }
-                try call.wait("alice knows them all as active") {
-                    ["bob", "carol", "dave"].allSatisfy { alice.participant($0)?.state == .active }
+                // News of a join that came later would count as news of the change.
+                try call.wait("all know the others as active") {
+                    ([alice] + others).allSatisfy { peer in
+                        ["alice", "bob", "carol", "dave"].allSatisfy {
+                            peer.join?.participant.identity == $0 || peer.participant($0)?.state == .active
+                        }
+                    }
                 }
                 alice.forgetResponses()
                 for peer in others { peer.forgetResponses() }
