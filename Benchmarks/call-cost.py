@@ -37,7 +37,7 @@ from TestBed.processes import ServerProcess, wait_until  # noqa: E402
 from TestBed.synapse import Synapse  # noqa: E402
 
 # Changed only in a commit that says why.
-IDLE_MEBIBYTES = 60.0
+IDLE_MEBIBYTES = 30.0
 CALL_PERCENT_OF_A_CORE = 10.0
 TOKEN_MILLISECONDS = 20.0
 
