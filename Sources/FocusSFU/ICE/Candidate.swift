@@ -50,6 +50,9 @@ package struct Candidate: Hashable, Sendable {
 
     /// The longest line that is read.
     package static let lineByteLimit = 1024
+    /// The longest address or name (RFC 1035 §2.3.4) and the longest fragment (RFC 8839 §5.4), so that whatever was read can
+    /// be written as a line that is read again.
+    private static let fieldByteLimit = 256
 
     package var foundation: String
     /// 1 for RTP (and all that is multiplexed with it), 2 for RTCP.
@@ -80,15 +83,16 @@ package struct Candidate: Hashable, Sendable {
         self.tcpType = transport == .tcp ? .passive : nil
     }
 
-    /// Reads the value with or without `a=` and `candidate:`; nil when a field is missing or out of range, or the
-    /// transport or kind is one we do not speak. Unknown extension pairs are skipped.
+    /// Reads the value with or without `a=` and `candidate:`; nil when a field is missing or out of range, the transport or
+    /// kind is one we do not speak, or not all is ASCII, as the grammar has it. Unknown extension pairs are skipped.
     package init?(line: String) {
-        guard line.utf8.count <= Self.lineByteLimit else { return nil }
+        guard line.utf8.count <= Self.lineByteLimit, line.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
         var rest = line[...]
         if rest.hasPrefix("a=") { rest = rest.dropFirst(2) }
         if rest.hasPrefix("candidate:") { rest = rest.dropFirst(10) }
         let fields = rest.split(whereSeparator: \.isWhitespace)
         guard fields.count >= 8, fields[6] == "typ", (1...32).contains(fields[0].utf8.count),
+            fields.allSatisfy({ $0.utf8.count <= Self.fieldByteLimit }),
             let component = UInt16(fields[1]), (1...256).contains(component),
             let transport = Transport(rawValue: fields[2].lowercased()),
             let priority = UInt32(fields[3]),

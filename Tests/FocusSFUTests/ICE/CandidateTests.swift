@@ -52,6 +52,8 @@ struct CandidateTests {
             "candidate:1 1 udp 1 192.0.2.1 65536 typ host", "candidate:1 1 udp 1 192.0.2.1 1 kind host",
             "candidate:1 1 udp 1 192.0.2.1 1 typ alien", "candidate:1 -1 udp 1 192.0.2.1 1 typ host",
             "candidate:" + String(repeating: "1 ", count: 600),
+            "candidate:\u{301}1 1 udp 1 192.0.2.1 1 typ host", "\u{301}1 1 udp 1 192.0.2.1 1 typ host",
+            "1 1 udp 1 " + String(repeating: "a", count: 257) + " 1 typ host",
         ])
     func refused(line: String) {
         #expect(Candidate(line: line) == nil)
