@@ -1,0 +1,42 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+/// Where a call arrives, as far as it decides whether it is answered.
+package struct LegacyCallPlace: Equatable, Sendable {
+    /// Whether the events of the call are encrypted.
+    package enum Encryption: Sendable {
+        case none
+        case available
+        /// They would have to be, and we cannot.
+        case unavailable
+    }
+
+    /// Whether anybody may come in.
+    package var isPublic: Bool
+    package var joinedCount: Int
+    package var encryption: Encryption
+
+    package init(isPublic: Bool, joinedCount: Int, encryption: Encryption = .none) {
+        self.isPublic = isPublic
+        self.joinedCount = joinedCount
+        self.encryption = encryption
+    }
+}
+
+/// How many calls there may be, and how long anything may take. Times in milliseconds.
+package struct LegacyCallLimits: Equatable, Sendable {
+    /// Calls at a time; none are answered with 0.
+    package var maximumCalls = 10
+    /// How long a call may last.
+    package var maximumDuration: Milliseconds = 600_000
+    /// An invite that rings no longer than this is not worth an answer.
+    package var leastLifetime: Milliseconds = 3_000
+    /// How long media may take to come up after our answer.
+    package var connectionTimeout: Milliseconds = 30_000
+    /// People in a room in which we answer, ourselves included: anybody there could take the call.
+    package var maximumJoined = 2
+
+    package init() {}
+}
