@@ -18,6 +18,8 @@ package enum CallEvent: Equatable, Sendable {
     case creation(RoomCreation)
     case powerLevels(RoomPowerLevels)
     case tombstone(RoomTombstone)
+    /// Who may come into the room changed: anybody, or not.
+    case joinRule(isPublic: Bool)
     /// Messages of the room are encrypted from now on.
     case encryption
     /// A text in the clear, which may be a command.
@@ -48,6 +50,8 @@ package enum CallEvent: Equatable, Sendable {
             return .powerLevels(RoomPowerLevels(event.content))
         case RoomTombstone.eventType where event.stateKey == "":
             return .tombstone(RoomTombstone(event))
+        case RoomJoinRule.eventType where event.stateKey == "":
+            return .joinRule(isPublic: RoomJoinRule.isPublic(event.content))
         case "m.room.encryption" where event.stateKey == "":
             return .encryption
         case "m.room.redaction":

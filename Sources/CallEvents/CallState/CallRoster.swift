@@ -105,7 +105,7 @@ package struct CallRoster: Sendable {
             case .roomMember(let member): apply(member)
             case .redaction(let target): redacted(target, in: event.roomID)
             case .refused(let refusal): refused(refusal, event)
-            case .notification, .decline, .legacy, .creation, .powerLevels, .tombstone, .encryption,
+            case .notification, .decline, .legacy, .creation, .powerLevels, .tombstone, .encryption, .joinRule,
                 .message, .other:
                 []
             }
