@@ -19,6 +19,7 @@ package actor MediaWorker: EpollLoop.Client {
     private let log: Logger
     private let plane: MediaPlane
     private var rooms: [String: Room] = [:]
+    private var mirrors: [String: MirrorRoom] = [:]
     private var participants: [ObjectIdentifier: Participant] = [:]
     private let onRoomEnded: @Sendable (_ name: String, _ sid: String) -> Void
 
@@ -102,6 +103,7 @@ package actor MediaWorker: EpollLoop.Client {
             room.advance(to: now)
             if room.hasExpired(at: now) { end(room, reason: .roomClosed) }
         }
+        for mirror in mirrors.values { mirror.advance(to: now) }
         plane.egress.flush()
     }
 
@@ -152,6 +154,43 @@ package actor MediaWorker: EpollLoop.Client {
             for participant in room.order { room.remove(participant, reason: .serverShutdown, action: .reconnect) }
         }
         rooms.removeAll()
+        for mirror in mirrors.values { mirror.close() }
+        mirrors.removeAll()
+        plane.egress.flush()
+    }
+
+    // MARK: Mirrors
+
+    /// Answers an offer to a mirror; one that has none makes it.
+    func answer(_ sdp: String, mirror name: String) throws(MirrorRefusal) -> MirrorAnswer {
+        plane.updateTime()
+        defer { plane.egress.flush() }
+        if let mirror = mirrors[name] { return try mirror.answer(sdp) }
+        guard plane.hasRoomForHandshake else {
+            plane.count(.dtlsTooManyHandshakes)
+            throw .tooManyHandshakes
+        }
+        let mirror = MirrorRoom(name: name, plane: plane, log: log)
+        do throws(MirrorRefusal) {
+            let answer = try mirror.answer(sdp)
+            mirrors[name] = mirror
+            return answer
+        } catch {
+            mirror.close()
+            throw error
+        }
+    }
+
+    /// A mirror whose peer is gone is forgotten.
+    func mirrorState(_ name: String) -> MirrorState {
+        let state = mirrors[name]?.state ?? .absent
+        if state == .absent { mirrors[name] = nil }
+        return state
+    }
+
+    func endMirror(_ name: String) {
+        plane.updateTime()
+        mirrors.removeValue(forKey: name)?.close()
         plane.egress.flush()
     }
 

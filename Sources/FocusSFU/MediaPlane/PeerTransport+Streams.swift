@@ -23,7 +23,7 @@ extension PeerTransport {
 
     func negotiated(_ sections: [NegotiatedSection]) {
         receiving.removeAll()
-        for section in sections where section.direction == .recvonly { receiving[section.mid] = section }
+        for section in sections where section.takesMedia { receiving[section.mid] = section }
     }
 
     /// Every subscriber negotiates anew for another codec, so that nobody may have it change with every packet.

@@ -53,7 +53,8 @@ final class DownTrack {
 
     /// The subscriber's description fixes payload types and extension ids, or refuses the section.
     func negotiated(_ section: NegotiatedSection) {
-        guard section.direction == .sendonly, let codec = section.codecs.first else {
+        guard section.direction == .sendonly || section.direction == .sendrecv, let codec = section.codecs.first
+        else {
             isNegotiated = false
             return updateFlow()
         }

@@ -67,7 +67,7 @@ struct Publications {
     /// Remembers which sections the client sends in; returns the tracks whose section is gone.
     mutating func negotiated(_ negotiated: [NegotiatedSection]) -> [PublishedTrack] {
         sections.removeAll()
-        for section in negotiated where section.direction == .recvonly { sections[section.mid] = section }
+        for section in negotiated where section.takesMedia { sections[section.mid] = section }
         return tracks.filter { track in
             guard let mid = track.mid else { return false }
             guard let section = sections[mid] else { return true }
@@ -88,24 +88,29 @@ struct Publications {
                 let track = waiting(cid: section.remoteMSID?.track ?? "", isVideo: isVideo)
                     ?? waiting(isVideo: isVideo, notIn: named)
             else { continue }
-            track.mid = section.mid
-            track.codec = section.codecs.first
-            track.hasDependencyDescriptor = section.extensions.dependencyDescriptor != 0
-            track.info.mid = section.mid
-            if let codec = track.codec {
-                track.info.mimeType = codec.name.mimeType
-                if track.info.codecs.isEmpty { track.info.codecs = [LiveKitSimulcastCodecInfo()] }
-                track.info.codecs[0].mimeType = codec.name.mimeType
-                track.info.codecs[0].mid = section.mid
-                track.info.codecs[0].cid = track.cid
-                if let sdpCid = section.remoteMSID?.track, sdpCid != track.cid {
-                    track.info.codecs[0].sdpCid = sdpCid
-                }
-            }
-            pending.removeAll { $0 === track }
-            tracks.append(track)
+            publish(track, in: section)
             published.append(track)
         }
         return published
+    }
+
+    /// Puts a track into the section that carries it.
+    mutating func publish(_ track: PublishedTrack, in section: NegotiatedSection) {
+        track.mid = section.mid
+        track.codec = section.codecs.first
+        track.hasDependencyDescriptor = section.extensions.dependencyDescriptor != 0
+        track.info.mid = section.mid
+        if let codec = track.codec {
+            track.info.mimeType = codec.name.mimeType
+            if track.info.codecs.isEmpty { track.info.codecs = [LiveKitSimulcastCodecInfo()] }
+            track.info.codecs[0].mimeType = codec.name.mimeType
+            track.info.codecs[0].mid = section.mid
+            track.info.codecs[0].cid = track.cid
+            if let sdpCid = section.remoteMSID?.track, sdpCid != track.cid {
+                track.info.codecs[0].sdpCid = sdpCid
+            }
+        }
+        pending.removeAll { $0 === track }
+        tracks.append(track)
     }
 }

@@ -9,6 +9,8 @@ package enum SectionDecision: Equatable, Sendable {
     case receive(ReceivePreferences)
     /// Bring the client a track.
     case send(OutgoingTrack)
+    /// Take the client's track and bring it one of the same codec in the same section.
+    case exchange(ReceivePreferences, OutgoingTrack)
     /// Nothing now; the section stays open for later.
     case inactive
 }
@@ -170,6 +172,17 @@ package struct Answerer: Sendable {
             } else {
                 negotiated.refusal = .direction
             }
+        case .exchange(let preferences, let track):
+            if section.direction == .sendrecv {
+                // One format: the one we send is the one we get.
+                codecs = Array(
+                    receivedCodecs(of: section, preferences).filter { $0.codec == track.codec }.prefix(1))
+                negotiated.refusal = codecs.isEmpty ? .noCommonCodec : nil
+                negotiated.direction = codecs.isEmpty ? .inactive : .sendrecv
+                outgoing = codecs.isEmpty ? nil : track
+            } else {
+                negotiated.refusal = .direction
+            }
         case .inactive:
             break
         }
@@ -186,10 +199,15 @@ package struct Answerer: Sendable {
             let offered = section.attributes.extensions.filter { $0.direction?.sends ?? true }
             write(offered.filter { wanted.contains($0.known) }, negotiated: &negotiated, media: &media)
             writeRestrictionIdentifiers(section, negotiated: &negotiated, media: &media)
-            negotiated.remoteMSID = section.attributes.msid
-            negotiated.remoteSSRCs = section.attributes.ssrcs
-            negotiated.remoteRepairPairs = section.attributes.repairPairs
-        case .sendonly, .sendrecv, .inactive:
+            negotiated.takeStreams(of: section)
+        case .sendrecv:
+            let wanted = HeaderExtension.receiving(section.kind, singleConnection: connection == .single)
+            write(
+                section.attributes.extensions.filter { wanted.contains($0.known) }, negotiated: &negotiated,
+                media: &media)
+            negotiated.takeStreams(of: section)
+            outgoing?.write(into: &media, withRTX: codecs.contains { $0.rtxPayloadType != nil })
+        case .sendonly, .inactive:
             // NOTE: libwebrtc leaves out of its next offers what an answer did not take, in all sections of the bundle,
             // and then refuses its own simulcast offer for want of the RID extension. So what we take from a sending
             // client is accepted here as well.

@@ -19,7 +19,7 @@ package struct NegotiatedSection: Equatable, Sendable {
     package var mid: String
     package var index: Int
     package var kind: MediaDescription.Kind
-    /// Seen by us: `recvonly` takes media from the client, `sendonly` brings it media.
+    /// Seen by us: `recvonly` takes media from the client, `sendonly` brings it media, `sendrecv` both.
     package var direction: MediaDirection = .inactive
     package var refusal: Refusal?
     /// The preferred one first. When we send, the first is the one to use.
@@ -43,5 +43,17 @@ package struct NegotiatedSection: Equatable, Sendable {
         guard let opus = section.codecs.first(where: { $0.codec == .opus }) else { return }
         remoteSendsStereo = opus.parameters.value(of: "sprop-stereo") == "1"
         remotePrefersStereo = opus.parameters.value(of: "stereo") == "1"
+    }
+
+    /// Media of the client comes in this section.
+    var takesMedia: Bool {
+        (kind == .audio || kind == .video) && (direction == .recvonly || direction == .sendrecv)
+    }
+
+    /// What the client says about the streams it sends.
+    mutating func takeStreams(of section: RemoteSection) {
+        remoteMSID = section.attributes.msid
+        remoteSSRCs = section.attributes.ssrcs
+        remoteRepairPairs = section.attributes.repairPairs
     }
 }

@@ -12,6 +12,7 @@ import ServiceLifecycle
 /// Whoever runs it registers the routes on the HTTP server of its choice, next to its own.
 package final class FocusServer: Service {
     package let directory: RoomDirectory
+    package let mirrors: MirrorDirectory
     package let signalRefusals = SignalRefusals()
     private let configuration: FocusConfiguration
     private let workers: [MediaWorker]
@@ -36,6 +37,7 @@ package final class FocusServer: Service {
         let helperCount = min(Int(SharedTurn.laneCount), configuration.processorCount - workers.count)
         helpers = try (0..<max(0, helperCount)).map { try TurnHelper(index: $0) }
         directory = RoomDirectory(workers: workers, helpers: helpers, configuration: configuration)
+        mirrors = MirrorDirectory(workers: workers)
         ended.directory = directory
         MediaWorker.introduce(workers, helpers)
         for worker in workers { try worker.start() }

@@ -34,6 +34,9 @@ struct JoinParameters: Sendable {
     /// Capabilities of a client that are passed on to the others.
     static let maximumCapabilities = 32
 
+    /// What a client asks for that asks for nothing.
+    init() {}
+
     init(query: (String) -> String?, isVersion1Path: Bool, userAgent: String, clientAddress: String) throws(Refusal) {
         if let wrapped = query("join_request"), !wrapped.isEmpty {
             try self.init(wrappedJoinRequest: wrapped)

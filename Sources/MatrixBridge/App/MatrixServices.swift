@@ -17,6 +17,7 @@ struct MatrixServices {
     let enforcement: CallEnforcement
     /// Takes commands; other parts of the service may offer theirs.
     let desk: BotDesk
+    let legacyCalls: LegacyCallKeeper
     let keeper: DelayedLeaveKeeper
     /// Nil without the second registration.
     let ghosts: GhostClearing?
@@ -85,8 +86,13 @@ struct MatrixServices {
             administrators: administrators, bot: bot, client: client, facts: facts, clock: clock, logger: log)
         self.desk = desk
         let attempts = AttemptLog()
+        let legacyCalls = LegacyCallKeeper(
+            limits: settings.oneToOne, admission: LegacyCallAdmission(policy: policy, aliases: aliases),
+            media: focus.mirrors, database: database, client: client, bot: bot, facts: facts, attempts: attempts,
+            clock: clock, logger: log)
+        self.legacyCalls = legacyCalls
         coordinator = CallCoordinator(
-            database: database, enforcement: enforcement, facts: facts, desk: desk,
+            database: database, enforcement: enforcement, facts: facts, desk: desk, legacyCalls: legacyCalls,
             membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
             errands: errands, clock: clock, logger: log)
         attendance = RoomAttendance(
@@ -149,17 +155,20 @@ struct MatrixServices {
             token: HomeserverToken(settings.homeserverToken.exposed), inbox: inbox, ownUsers: [bot.rawValue])
         let calls = CallCommands(
             coordinator: coordinator, focus: control, issued: issued, enforcement: enforcement, attempts: attempts,
-            clock: clock)
+            legacyCalls: legacyCalls, clock: clock)
         let (link, inbox) = (link, inbox)
         let service = ServiceCommands(
             client: client, appServiceID: settings.registrationID, clock: clock, policy: policy, logLevels: logLevels,
             status: {
-                await Self.status(link: link, inbox: inbox, coordinator: coordinator, keeper: keeper, focus: focus)
+                await Self.status(
+                    link: link, inbox: inbox, coordinator: coordinator, keeper: keeper, legacyCalls: legacyCalls,
+                    focus: focus)
             })
         await desk.offer(service.all + calls.all)
         do {
             try await coordinator.restore()
             try await keeper.restore()
+            try await legacyCalls.restore()
             try await revocations.restore { participant, seconds in
                 focus.directory.restoreRevocation(of: participant.identity, inRoom: participant.room, at: seconds)
             }
@@ -171,7 +180,7 @@ struct MatrixServices {
     /// Whether all is well, and what runs, in sentences.
     private static func status(
         link: HomeserverLink, inbox: TransactionInbox, coordinator: CallCoordinator, keeper: DelayedLeaveKeeper,
-        focus: FocusServer
+        legacyCalls: LegacyCallKeeper, focus: FocusServer
     ) async -> [String] {
         let problems = await Readiness.current(link: link, inbox: inbox).problems
         var lines = [problems.isEmpty ? "All is well." : "Not all is well:"] + problems
@@ -182,6 +191,7 @@ struct MatrixServices {
         lines.append("\(await coordinator.calls.count) calls in the rooms that the bot is in")
         lines.append(
             "\(figures.rooms) rooms of the focus, \(figures.participants) participants, \(figures.tracks) tracks")
+        lines.append("\(await legacyCalls.entries.count) one-to-one calls with me")
         lines.append("\(await keeper.count) delayed leaves held for clients")
         return lines
     }
@@ -198,6 +208,7 @@ struct MatrixServices {
     var services: [any Service] {
         let (inbox, coordinator, link, exchange) = (inbox, coordinator, link, exchange)
         let (attendance, discoveryReport, keeper, desk) = (attendance, discoveryReport, keeper, desk)
+        let legacyCalls = legacyCalls
         var services: [any Service] = [
             UntilShutdown({ await inbox.run() }),
             UntilShutdown({ await coordinator.run() }),
@@ -205,6 +216,7 @@ struct MatrixServices {
             UntilShutdown({ await discoveryReport.run() }),
             UntilShutdown({ await keeper.run() }),
             UntilShutdown({ await desk.run() }),
+            UntilShutdown({ await legacyCalls.run() }, atShutdown: { await legacyCalls.shutDown() }),
         ]
         if let ghosts { services.append(UntilShutdown({ await ghosts.run() })) }
         if let sweep { services.append(UntilShutdown({ await sweep.run() })) }

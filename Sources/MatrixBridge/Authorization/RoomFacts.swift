@@ -11,6 +11,8 @@ package struct RoomFacts: Equatable, Sendable {
     package var authority = RoomAuthority()
     package var tombstone: RoomTombstone?
     package var isEncrypted = false
+    /// Anybody may come in.
+    package var isPublic = false
     package var joined: Set<UserID> = []
 
     package init() {}
@@ -22,6 +24,7 @@ package struct RoomFacts: Equatable, Sendable {
         case .powerLevels(let levels): authority.powerLevels = levels
         case .tombstone(let found): tombstone = found
         case .encryption: isEncrypted = true
+        case .joinRule(let isPublic): self.isPublic = isPublic
         case .roomMember(let member):
             switch member.membership {
             case .join: joined.insert(member.user)

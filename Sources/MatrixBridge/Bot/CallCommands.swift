@@ -13,6 +13,7 @@ struct CallCommands: Sendable {
     let issued: IssuedIdentities
     let enforcement: CallEnforcement
     let attempts: AttemptLog
+    let legacyCalls: LegacyCallKeeper
     let clock: ServiceClock
 
     var all: [BotCommand] {
@@ -44,16 +45,22 @@ struct CallCommands: Sendable {
 
     private func calls() async -> BotReply {
         let calls = await coordinator.calls
-        guard !calls.isEmpty else { return .text("No call runs in the rooms that I am in.") }
+        let withMe = await legacyCalls.entries
+        let count = calls.count + withMe.count
+        guard count > 0 else { return .text("No call runs in the rooms that I am in.") }
         let now = clock.unixMilliseconds()
         return .list(
-            calls.count == 1 ? "1 call" : "\(calls.count) calls",
+            count == 1 ? "1 call" : "\(count) calls",
             calls.map { call in
                 let users = Set(call.members.map(\.membership.sender)).count
                 let kind = call.intent.map { ", \($0.rawValue)" } ?? ""
                 return "\(call.id.roomID): \(users) users with \(call.members.count) devices, for "
                     + "\(Self.length(now - call.startedAt))\(kind)"
-            })
+            }
+                + withMe.map { call in
+                    "\(call.key.roomID): \(call.peer) calls me, for \(Self.length(now - call.startedAt)), "
+                        + (call.isMediaUp ? "connected" : "connecting")
+                })
     }
 
     private func describe(_ room: RoomID) async -> BotReply {
@@ -141,8 +148,9 @@ struct CallCommands: Sendable {
     private func end(_ call: BotCommandCall) async -> BotReply {
         let members = await coordinator.calls.filter { $0.id.roomID == call.room }.flatMap(\.members)
         let announced = Set(members.map { FocusParticipant($0.membership) })
+        let withMe = await legacyCalls.hangUp(in: call.room)
         guard !announced.isEmpty || !issued.holders(in: call.room).isEmpty else {
-            return .text("No call runs in \(call.room).")
+            return .text(withMe > 0 ? "I hung up in \(call.room)." : "No call runs in \(call.room).")
         }
         await call.progress("Ending the call of \(call.room)…")
         await enforcement.endCalls(of: call.room, announced: announced, because: .endedByCommand)

@@ -18,6 +18,8 @@ package actor CallCoordinator: TransactionConsumer {
     private let facts: RoomFactsBook
     /// Takes commands; nil when nobody does.
     private let desk: BotDesk?
+    /// Answers one-to-one calls; nil when nobody does.
+    private let legacyCalls: LegacyCallKeeper?
     /// Rooms that the bot has just come to, and whose state is not known yet.
     private var arrivals: Set<RoomID> = []
     private let membershipPolicy: BotMembershipPolicy
@@ -42,12 +44,14 @@ package actor CallCoordinator: TransactionConsumer {
 
     package init(
         database: Database, enforcement: CallEnforcement, facts: RoomFactsBook, desk: BotDesk? = nil,
+        legacyCalls: LegacyCallKeeper? = nil,
         membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
     ) {
         self.database = database
         self.enforcement = enforcement
         self.facts = facts
         self.desk = desk
+        self.legacyCalls = legacyCalls
         self.membershipPolicy = membershipPolicy
         self.errands = errands
         self.clock = clock
@@ -268,6 +272,9 @@ package actor CallCoordinator: TransactionConsumer {
             }
         }
         for message in effects.messages { desk?.take(message) }
+        let calls = effects.news.compactMap { if case .legacy(let event) = $0.event { event } else { nil } }
+        if !calls.isEmpty { legacyCalls?.take(calls) }
+        for member in effects.leavers { legacyCalls?.left(member.user, member.roomID) }
         for member in effects.leavers { await enforcement.removeUser(member.user, from: member.roomID) }
         await perform(effects.changes, removing: effects.removed)
         for room in effects.levelChanges.subtracting(effects.replaced) { await enforcement.adjustRights(in: room) }

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-import CallEvents
+package import CallEvents
 
 /// The homeserver, our place in it, and who may have tokens.
 package struct MatrixConfiguration: Equatable, Sendable {
@@ -53,6 +53,8 @@ package struct MatrixConfiguration: Equatable, Sendable {
     package var rooms: [RoomRule]
     /// How much anybody may have at a time and ask for.
     package var limits: AccessLimits
+    /// The calls that the bot answers itself.
+    package var oneToOne: LegacyCallLimits
     /// Homeservers that may be looked up at private addresses.
     package var privateServers: [String]
     /// Whether a homeserver may show any TLS certificate.
@@ -110,6 +112,7 @@ package struct MatrixConfiguration: Equatable, Sendable {
             applicationServiceURLKey, botKey, administratorsKey, serviceURLKey, websocketURLKey, pathPrefixKey,
             fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
         ] + LevelConfiguration.keys + [RoomRuleConfiguration.key] + AccessLimitConfiguration.keys
+        + OneToOneConfiguration.keys
 
     /// Nil when no key of the section is set, or with `--dev`: then there is a focus and no bridge.
     init?(reading values: inout ConfigurationReader) {
@@ -129,6 +132,7 @@ package struct MatrixConfiguration: Equatable, Sendable {
         self.levels = levels
         self.rooms = RoomRuleConfiguration.rules(&values, thresholds: levels)
         self.limits = AccessLimitConfiguration.limits(&values)
+        self.oneToOne = OneToOneConfiguration.limits(&values)
         self.privateServers = values.texts(Self.privateServersKey)
         self.acceptsAnyTLSCertificate = values.boolean(Self.anyCertificateKey)
         guard let set = Self.keys.first(where: { values.isSet($0) }) else {

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CallEvents
 import FocusSFU
 import FoundationEssentials
 import NIOHTTP1
@@ -78,6 +79,18 @@ struct MetricsPage: Sendable {
             page.counters(
                 "callbridge_participants_adjusted_total", "Participants whose rights in a call followed their room.",
                 CallEnforcement.Measure.allCases.map { ($0.rawValue, matrix.enforcement.measures[$0]) })
+            page.gauge(
+                "callbridge_one_to_one_calls", "One-to-one calls with the bot.",
+                await matrix.legacyCalls.entries.count)
+            page.counters(
+                "callbridge_one_to_one_refused_total", "Events of one-to-one calls without effect.",
+                LegacyCallRefusal.allCases.map { ($0.rawValue, matrix.legacyCalls.refusals[$0]) })
+            page.counters(
+                "callbridge_one_to_one_ended_total", "How one-to-one calls with the bot ended.",
+                LegacyCallStop.allCases.map { ($0.rawValue, matrix.legacyCalls.stops[$0]) })
+            page.counters(
+                "callbridge_one_to_one_events_total", "Answers given, and what stood in the way of calls.",
+                LegacyCallKeeper.Event.allCases.map { ($0.rawValue, matrix.legacyCalls.events[$0]) })
             page.gauge("callbridge_delayed_leaves", "Delayed leaves held for clients.", await matrix.keeper.count)
             page.counters(
                 "callbridge_delayed_leaves_ended_total", "What became of the delayed leaves of clients.",

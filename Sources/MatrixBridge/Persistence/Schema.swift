@@ -98,6 +98,17 @@ package enum Schema {
             """,
             "CREATE INDEX revocations_time ON revocations (revoked_at)",
         ],
+        [
+            // One-to-one calls that were answered; whoever is in one when this process dies must be told.
+            """
+            CREATE TABLE legacy_calls (
+                room_id TEXT NOT NULL,
+                call_id TEXT NOT NULL,
+                party_id TEXT,
+                PRIMARY KEY (room_id, call_id)
+            ) WITHOUT ROWID
+            """
+        ],
     ]
 
     /// The number that this version writes.

@@ -43,8 +43,8 @@ package struct RoomState: Sendable {
             case .slot: slots.append(event)
             case .membership: memberships.append(event)
             case .refused(let refusal): refusals.append(refusal)
-            case .notification, .decline, .legacy, .creation, .powerLevels, .tombstone, .encryption, .message,
-                .redaction, .other:
+            case .notification, .decline, .legacy, .creation, .powerLevels, .tombstone, .encryption, .joinRule,
+                .message, .redaction, .other:
                 continue
             }
         }

@@ -1,0 +1,148 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import Logging
+
+/// One peer that gets its own media back in the very sections it sends them in. Lives on one worker.
+///
+/// Inside it is a room that nobody finds, with a participant that is subscribed to its own tracks. So recovery, key
+/// frames, reports, and what ends a session without a path are those of every call. Only the negotiation differs: the
+/// peer offers, every answer is complete, and no signal socket is there to talk over.
+final class MirrorRoom {
+    private let room: Room
+    private let participant: Participant
+
+    /// - Parameter name: for the log.
+    init(name: String, plane: MediaPlane, log: Logger) {
+        room = Room(
+            name: name,
+            settings: RoomSettings(emptyTimeoutSeconds: 0, departureTimeoutSeconds: 0, maximumParticipants: 1),
+            plane: plane, log: log, unixMilliseconds: UnixClock.milliseconds())
+        var parameters = JoinParameters()
+        parameters.usesSinglePeerConnection = true
+        parameters.autoSubscribe = false
+        let transport = PeerTransport(target: .publisher, plane: plane)
+        participant = Participant(
+            room: room, identity: name, claims: TokenClaims(), parameters: parameters, signal: SilentSignal(),
+            publisher: transport, subscriber: nil, unixMilliseconds: UnixClock.milliseconds(), now: plane.now)
+        transport.participant = participant
+        room.add(participant)
+    }
+
+    var state: MirrorState {
+        if room.participants.isEmpty { return .absent }
+        return participant.isActive ? .connected : .connecting
+    }
+
+    func advance(to now: MonotonicTime) {
+        room.advance(to: now)
+    }
+
+    func close() {
+        room.remove(participant, reason: .roomClosed, action: nil)
+    }
+
+    /// Answers the first offer, and every later one: hold, other media, ICE restart.
+    func answer(_ sdp: String) throws(MirrorRefusal) -> MirrorAnswer {
+        let offer: RemoteDescription
+        do throws(SDPError) {
+            offer = try RemoteDescription(offer: SDPParser.parse(sdp))
+        } catch {
+            throw .description(error)
+        }
+        var decisions: [String: SectionDecision] = [:]
+        var fresh: [String: PublishedTrack] = [:]
+        for section in offer.sections where section.obstacle == nil && section.direction.sends {
+            guard let track = track(for: section, &fresh) else { continue }
+            decisions[section.mid] = decision(on: section, track)
+        }
+        let transport = participant.publisher
+        guard !decisions.isEmpty || transport.hasRemoteDescription else { throw .nothingToReflect }
+        transport.remoteDescription(offer.transport)
+        // Passive: the peer knows when its checks succeed and begins the handshake at once.
+        let answerer = Answerer(
+            transport: transport.nextLocalDescription(), connection: .single, establishedSetup: .passive)
+        let result = answerer.answer(offer, decisions: decisions)
+        transport.begin(role: result.setup == .active ? .client : .server)
+        transport.negotiated(result.sections)
+        for track in participant.publications.negotiated(result.sections) { end(track) }
+        publish(fresh, in: result.sections)
+        participant.subscriptions.negotiated(result.sections)
+        let reflects = result.sections.contains { $0.takesMedia && $0.direction == .sendrecv }
+        return MirrorAnswer(
+            sdp: SDPWriter.text(of: result.description), streamID: reflects ? participant.sid : nil)
+    }
+
+    /// The track of a section, or a new one; nil when the section holds nothing that we forward, or there are too many.
+    private func track(for section: RemoteSection, _ fresh: inout [String: PublishedTrack]) -> PublishedTrack? {
+        guard section.kind == .audio || section.kind == .video else { return nil }
+        if let track = participant.publications.track(mid: section.mid) { return track }
+        let configuration = room.plane.configuration
+        let count = participant.publications.tracks.count + fresh.count
+        guard count < configuration.limits.tracksPerParticipant,
+            let codec = section.codecs.first(where: {
+                $0.codec != .red && configuration.enabledCodecs.contains($0.name)
+            })
+        else { return nil }
+        var info = LiveKitTrackInfo()
+        info.type = section.kind == .video ? .video : .audio
+        info.source = section.kind == .video ? .camera : .microphone
+        info.sid = SID.make(SID.trackPrefix(type: info.type, source: info.source))
+        let track = PublishedTrack(sid: info.sid, publisher: participant, cid: info.sid, info: info)
+        track.codec = codec
+        let downTrack = DownTrack(track: track, subscriber: participant)
+        downTrack.mid = section.mid
+        participant.subscriptions.add(downTrack)
+        track.add(downTrack)
+        fresh[section.mid] = track
+        return track
+    }
+
+    private func decision(on section: RemoteSection, _ track: PublishedTrack) -> SectionDecision {
+        // One codec, whose numbers are the same both ways.
+        let preferences = ReceivePreferences(
+            codec: track.codec.map { .only($0.name) } ?? .any, enabled: room.plane.configuration.enabledCodecs)
+        // A peer that holds the call sends on and takes nothing.
+        guard section.direction.receives, var outgoing = track.downTracks.first?.outgoing else {
+            return .receive(preferences)
+        }
+        // One stream for sound and pictures, so that the peer plays them together.
+        outgoing.msid.stream = participant.sid
+        return .exchange(preferences, outgoing)
+    }
+
+    private func publish(_ fresh: [String: PublishedTrack], in sections: [NegotiatedSection]) {
+        var published: [PublishedTrack] = []
+        for section in sections {
+            guard let track = fresh[section.mid] else { continue }
+            guard section.takesMedia else {
+                end(track)
+                continue
+            }
+            participant.publications.publish(track, in: section)
+            participant.publisher.attachStreams(of: track)
+            if track.isVideo { track.keyFrameWantedSince = room.plane.now }
+            published.append(track)
+        }
+        room.tracksPublished(published, by: participant)
+    }
+
+    private func end(_ track: PublishedTrack) {
+        for downTrack in track.downTracks {
+            downTrack.detach()
+            participant.subscriptions.remove(downTrack)
+        }
+        participant.publisher.removeStreams(of: track)
+        participant.publications.remove(track)
+    }
+}
+
+/// There is no signal socket: whatever a participant would be told is said to nobody.
+private final class SilentSignal: SignalSink {
+    func send(_ response: LiveKitSignalResponse) {}
+    func send(_ broadcast: SignalBroadcast) {}
+    func close(reason: String) {}
+    func abort() {}
+}

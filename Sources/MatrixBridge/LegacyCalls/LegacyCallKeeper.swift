@@ -1,0 +1,307 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+import FocusSFU
+package import Logging
+
+/// Answers one-to-one calls with an echo: the thin shell around ``LegacyCallTable``. Events and wishes go through one
+/// queue, so that what is said in a call leaves in order.
+///
+///     committed events ──▶ queue ──▶ LegacyCallTable ──▶ events, mirrors of the focus
+///                           ▲ a tick each second while there are calls
+package actor LegacyCallKeeper {
+    /// What stood in the way, to be counted.
+    package enum Event: String, CaseIterable, Sendable {
+        case answered
+        /// Too many events wait.
+        case overflowed
+        /// The homeserver did not take an event.
+        case sendFailed
+        /// A call of an earlier process was hung up.
+        case hungUpLate
+        /// The database did not take a call, which a crash would leave open.
+        case storeFailed
+    }
+
+    private enum Item: Sendable {
+        case events([LegacyCallEvent])
+        case left(UserID, RoomID)
+        case hangUp(RoomID)
+        case tick
+    }
+
+    private static let tickMilliseconds: UInt64 = 1_000
+    private static let maximumWaiting = 1_000
+    /// Waits before the repetition of an event that the homeserver did not take.
+    private static let retryMilliseconds: [UInt64] = [500, 1_500]
+
+    private var table: LegacyCallTable
+    private let admission: LegacyCallAdmission
+    private let media: any LegacyCallMedia
+    private let database: Database
+    private let client: MatrixClient
+    private let facts: RoomFactsBook
+    private let attempts: AttemptLog
+    private let clock: ServiceClock
+    private let logger: Logger
+    private var rate = RequestRate(burst: 5, perSecond: 0.1, maximumNames: 1_024)
+    /// Calls whose peer could not be told that they are over.
+    private var unheard: Set<LegacyCallEnd> = []
+    private var censuses: [LegacyCallKey: CandidateCensus] = [:]
+    private var lastTransaction: UInt64 = 0
+    /// Makes transaction ids of this process differ from those of the last.
+    private let epoch: Int64
+    private let items: AsyncStream<Item>
+    private nonisolated let inlet: AsyncStream<Item>.Continuation
+    /// Something is there that time matters to.
+    private let work = WakeUps()
+    package nonisolated let events = Tally<Event>()
+    package nonisolated let refusals = Tally<LegacyCallRefusal>()
+    package nonisolated let stops = Tally<LegacyCallStop>()
+
+    package init(
+        limits: LegacyCallLimits, admission: LegacyCallAdmission, media: any LegacyCallMedia, database: Database,
+        client: MatrixClient, bot: UserID, facts: RoomFactsBook, attempts: AttemptLog, clock: ServiceClock,
+        logger: Logger,
+    ) {
+        table = LegacyCallTable(me: bot, limits: limits)
+        self.admission = admission
+        self.media = media
+        self.database = database
+        self.client = client
+        self.facts = facts
+        self.attempts = attempts
+        self.clock = clock
+        self.logger = logger
+        epoch = clock.unixMilliseconds()
+        (items, inlet) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
+    }
+
+    // MARK: What comes in
+
+    /// The events of one transaction, in their order.
+    package nonisolated func take(_ events: [LegacyCallEvent]) {
+        put(.events(events))
+    }
+
+    package nonisolated func left(_ user: UserID, _ room: RoomID) {
+        put(.left(user, room))
+    }
+
+    /// Ends the calls of a room.
+    ///
+    /// - Returns: how many there are.
+    package func hangUp(in room: RoomID) -> Int {
+        let count = table.entries.count { $0.key.roomID == room }
+        if count > 0 { put(.hangUp(room)) }
+        return count
+    }
+
+    private nonisolated func put(_ item: Item) {
+        if case .dropped = inlet.yield(item) { events.count(.overflowed) }
+    }
+
+    /// Oldest first.
+    package var entries: [LegacyCallTable.Entry] { table.entries }
+
+    // MARK: Work
+
+    /// Reads which calls an earlier process left open; they are hung up as soon as the homeserver is there.
+    package func restore() async throws {
+        unheard = Set(try await database.read { try LegacyCallStore.load(from: $0) })
+    }
+
+    /// Works until the task is cancelled.
+    package func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.keepTime() }
+            await work()
+            group.cancelAll()
+        }
+    }
+
+    private func work() async {
+        work.wake()
+        for await item in items {
+            let now = clock.unixMilliseconds()
+            switch item {
+            case .events(let events): await perform(receive(events, at: now))
+            case .left(let user, let room): await perform(table.left(user, room))
+            case .hangUp(let room): await perform(table.hangUp(in: room))
+            case .tick: await tick(at: now)
+            }
+            if hasWork { work.wake() }
+        }
+    }
+
+    private var hasWork: Bool { !table.isEmpty || !unheard.isEmpty }
+
+    private func keepTime() async {
+        for await _ in work.stream {
+            guard hasWork else { continue }
+            guard (try? await clock.sleep(Self.tickMilliseconds)) != nil else { return }
+            put(.tick)
+        }
+    }
+
+    /// Says goodbye to everybody; after ``run()``.
+    package func shutDown() async {
+        await perform(table.hangUp())
+    }
+
+    private func receive(_ events: [LegacyCallEvent], at now: UnixMilliseconds) -> [LegacyCallAction] {
+        let time = clock.monotonic()
+        return table.receive(
+            events, at: now,
+            place: { room in
+                facts.facts(of: room).map {
+                    LegacyCallPlace(
+                        isPublic: $0.isPublic, joinedCount: $0.joined.count,
+                        encryption: $0.isEncrypted ? .unavailable : .none)
+                }
+            },
+            partyID: {
+                var generator = SystemRandomNumberGenerator()
+                return Secret.random(length: 8, using: &generator).exposed
+            },
+            admit: { invite in
+                let caller = invite.header.sender
+                let refusal =
+                    rate.spend(caller.rawValue, at: time) == nil
+                    ? admission.refusal(of: caller, in: invite.header.roomID) : .rateLimited
+                let outcome = refusal.map { "turned down: \($0.rawValue)" } ?? "answered"
+                attempts.note(caller, in: invite.header.roomID, "called me, \(outcome)", at: now)
+                return refusal
+            })
+    }
+
+    private func tick(at now: UnixMilliseconds) async {
+        for end in unheard {
+            guard await send(.hangup(.unknownError), end) else { break }
+            events.count(.hungUpLate)
+            await forget(end)
+        }
+        for entry in table.entries {
+            switch await media.state(ofMirror: Self.mirror(of: entry.key)) {
+            case .connected: table.mediaCameUp(entry.key)
+            case .connecting: break
+            case .absent: await perform(table.mediaWentDown(entry.key))
+            }
+        }
+        await perform(table.advance(to: now))
+    }
+
+    /// Call ids are unique within a room.
+    private static func mirror(of key: LegacyCallKey) -> String { "\(key.roomID) \(key.callID)" }
+
+    private func perform(_ actions: [LegacyCallAction]) async {
+        var waiting = actions[...]
+        while let action = waiting.popFirst() {
+            waiting += await perform(action)
+        }
+    }
+
+    /// - Returns: what follows from it.
+    private func perform(_ action: LegacyCallAction) async -> [LegacyCallAction] {
+        switch action {
+        case .makeAnswer(let key, let offer): return await makeAnswer(to: offer, key)
+        case .addCandidates(let key, let candidates):
+            for candidate in candidates { censuses[key, default: CandidateCensus()].note(candidate.line) }
+        case .send(let message, let end):
+            if case .answer = message { await remember(end) }
+            let isSent = await send(message, end)
+            if case .hangup = message, !isSent { unheard.insert(end) }
+            // A caller that does not hear the answer must not wait for it.
+            if case .answer = message, !isSent { return table.hangUp(in: end.key.roomID) }
+        case .stop(let end, let stop): await stopped(end, stop)
+        // We neither call nor offer, and do not answer where events are encrypted.
+        case .shareRoomKey, .takeAnswer, .rollBack: break
+        case .refused(let refusal): refusals.count(refusal)
+        }
+        return []
+    }
+
+    private func makeAnswer(to offer: String, _ key: LegacyCallKey) async -> [LegacyCallAction] {
+        censuses[key, default: CandidateCensus()].note(description: offer)
+        do throws(MirrorRefusal) {
+            let answer = try await media.answer(offer, mirror: Self.mirror(of: key))
+            return table.answered(
+                key, with: .init(sdp: answer.sdp, streamID: answer.streamID), at: clock.unixMilliseconds())
+        } catch {
+            logger.info(
+                "The offer of a one-to-one call cannot be answered",
+                metadata: ["matrix.room_id": "\(key.roomID)", "reason": "\(error)"])
+            return table.cannotAnswer(key)
+        }
+    }
+
+    private func stopped(_ end: LegacyCallEnd, _ stop: LegacyCallStop) async {
+        stops.count(stop)
+        logger.info(
+            "A one-to-one call ended", metadata: ["matrix.room_id": "\(end.key.roomID)", "reason": "\(stop.rawValue)"])
+        await media.end(mirror: Self.mirror(of: end.key))
+        let census = censuses.removeValue(forKey: end.key) ?? CandidateCensus()
+        if !unheard.contains(end) { await forget(end) }
+        if stop == .connectionFailed {
+            await say("I answered, but no media connection to you came up. \(census.sentences)", in: end.key.roomID)
+        }
+    }
+
+    // MARK: The homeserver and the database
+
+    private func send(_ message: LegacyCallMessage, _ end: LegacyCallEnd) async -> Bool {
+        let isSent = await send(message.eventType, message.content(from: end), to: end.key.roomID)
+        if isSent, case .answer = message {
+            events.count(.answered)
+            logger.info("A one-to-one call was answered", metadata: ["matrix.room_id": "\(end.key.roomID)"])
+        }
+        return isSent
+    }
+
+    private func say(_ text: String, in room: RoomID) async {
+        _ = await send("m.room.message", BotReply.text(text).content(answering: nil), to: room)
+    }
+
+    /// - Returns: false when trying again may help; what the homeserver refuses for good counts as said.
+    private func send(_ type: String, _ content: JSONObject, to room: RoomID) async -> Bool {
+        lastTransaction += 1
+        let transaction = "call-\(epoch)-\(lastTransaction)"
+        var delays = Self.retryMilliseconds[...]
+        while true {
+            do throws(MatrixClientError) {
+                try await client.send(
+                    type, content: content, to: room, as: .init(userID: table.me), transactionID: transaction)
+                return true
+            } catch {
+                if error.isTransient, let delay = delays.popFirst(), (try? await clock.sleep(delay)) != nil { continue }
+                events.count(.sendFailed)
+                logger.warning(
+                    "An event of a one-to-one call could not be sent",
+                    metadata: ["matrix.room_id": "\(room)", "event": "\(type)", "error.code": "\(error)"])
+                return !error.isTransient
+            }
+        }
+    }
+
+    private func remember(_ end: LegacyCallEnd) async {
+        do {
+            try await database.transaction { try LegacyCallStore.store(end, in: $0) }
+        } catch {
+            events.count(.storeFailed)
+            logger.error("A one-to-one call could not be stored", metadata: ["error.code": "\(error)"])
+        }
+    }
+
+    private func forget(_ end: LegacyCallEnd) async {
+        unheard.remove(end)
+        do {
+            try await database.transaction { try LegacyCallStore.remove(end, in: $0) }
+        } catch {
+            events.count(.storeFailed)
+            logger.error("An ended one-to-one call could not be removed", metadata: ["error.code": "\(error)"])
+        }
+    }
+}
