@@ -24,6 +24,7 @@ DELAYED = re.compile(r"/_matrix/client/unstable/org\.matrix\.msc4140/delayed_eve
 IS_JOINED = re.compile(r"/_matrix/client/unstable/io\.element\.msc4502/rooms/([^/]+)/is_joined")
 JOINED_MEMBERS = re.compile(r"/_matrix/client/v3/rooms/([^/]+)/joined_members")
 STATE = re.compile(r"/_matrix/client/v3/rooms/([^/]+)/state(?:/([^/]+)/(.*))?")
+SEND = re.compile(r"/_matrix/client/v3/rooms/([^/]+)/send/([^/]+)/([^/]+)")
 ALIAS = re.compile(r"/_matrix/client/v3/directory/room/(.+)")
 
 
@@ -62,6 +63,8 @@ class StubHomeserver:
         self.delayed: dict[str, str] = {}
         self.replies: dict[tuple[str, str], list[Reply]] = {}
         self.requests: list[DelayedRequest] = []
+        # Events sent into rooms: room, type, content.
+        self.sent: list[tuple[str, str, dict]] = []
         # Every request about rooms is answered with this instead.
         self.trouble: Reply | None = None
         stub = self
@@ -70,8 +73,10 @@ class StubHomeserver:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
-                self.rfile.read(int(self.headers.get("content-length", 0)))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 target = urllib.parse.urlsplit(self.path)
+                if match := SEND.fullmatch(urllib.parse.unquote(target.path)):
+                    stub.sent.append((match[1], match[2], json.loads(body)))
                 reply = stub.reply(self.command, target.path, dict(urllib.parse.parse_qsl(target.query)))
                 content = json.dumps(reply.body).encode()
                 self.send_response(reply.status)
@@ -172,6 +177,8 @@ class StubHomeserver:
             return Reply(200, {"room_id": room, "servers": []}) if room else unknown(404, "M_NOT_FOUND")
         if match := STATE.fullmatch(path):
             return self.state(match[1], match[2])
+        if SEND.fullmatch(path):
+            return Reply(200, {"event_id": f"${uuid.uuid4().hex}"})
         bot = f"@callbot:{self.server_name}"
         usual = {
             "/_matrix/client/v3/account/whoami": {"user_id": bot},
