@@ -92,10 +92,6 @@ final class MirrorRoom {
         info.sid = SID.make(SID.trackPrefix(type: info.type, source: info.source))
         let track = PublishedTrack(sid: info.sid, publisher: participant, cid: info.sid, info: info)
         track.codec = codec
-        let downTrack = DownTrack(track: track, subscriber: participant)
-        downTrack.mid = section.mid
-        participant.subscriptions.add(downTrack)
-        track.add(downTrack)
         fresh[section.mid] = track
         return track
     }
@@ -104,13 +100,33 @@ final class MirrorRoom {
         // One codec, whose numbers are the same both ways.
         let preferences = ReceivePreferences(
             codec: track.codec.map { .only($0.name) } ?? .any, enabled: room.plane.configuration.enabledCodecs)
-        // A peer that holds the call sends on and takes nothing.
-        guard section.direction.receives, var outgoing = track.downTracks.first?.outgoing else {
+        guard section.direction.receives else {
+            // A peer that holds the call sends on and takes nothing. What comes back afterwards is another stream:
+            // libwebrtc plays nothing of one that it has seen end.
+            release(track)
             return .receive(preferences)
         }
+        guard var outgoing = downTrack(of: track, mid: section.mid).outgoing else { return .receive(preferences) }
         // One stream for sound and pictures, so that the peer plays them together.
         outgoing.msid.stream = participant.sid
         return .exchange(preferences, outgoing)
+    }
+
+    /// The way back of a track.
+    private func downTrack(of track: PublishedTrack, mid: String) -> DownTrack {
+        if let downTrack = track.downTracks.first { return downTrack }
+        let downTrack = DownTrack(track: track, subscriber: participant)
+        downTrack.mid = mid
+        participant.subscriptions.add(downTrack)
+        track.add(downTrack)
+        return downTrack
+    }
+
+    private func release(_ track: PublishedTrack) {
+        for downTrack in track.downTracks {
+            downTrack.detach()
+            participant.subscriptions.remove(downTrack)
+        }
     }
 
     private func publish(_ fresh: [String: PublishedTrack], in sections: [NegotiatedSection]) {
@@ -130,10 +146,7 @@ final class MirrorRoom {
     }
 
     private func end(_ track: PublishedTrack) {
-        for downTrack in track.downTracks {
-            downTrack.detach()
-            participant.subscriptions.remove(downTrack)
-        }
+        release(track)
         participant.publisher.removeStreams(of: track)
         participant.publications.remove(track)
     }

@@ -23,8 +23,9 @@ export class LegacyCall {
     this.streams = new Set();
     this.peer.ontrack = ({ track, streams }) => {
       for (const stream of streams) this.streams.add(stream.id);
-      if (track.kind === "audio") this.sound = new ReceivedAudio(track, "");
-      else this.show(track);
+      // It comes again after a hold, as the same track.
+      if (track.kind === "audio") this.sound ??= new ReceivedAudio(track, "");
+      else if (!this.video) this.show(track);
     };
     this.stream = new MediaStream([this.tone(), this.picture()]);
     for (const track of this.stream.getTracks()) this.peer.addTrack(track, this.stream);
