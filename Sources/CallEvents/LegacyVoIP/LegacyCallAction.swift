@@ -5,9 +5,7 @@
 
 /// What is to be done for one-to-one calls, in the order given.
 package enum LegacyCallAction: Equatable, Sendable {
-    /// Everybody in the encrypted room must be able to read what comes next; before the first event of a call.
-    case shareRoomKey(RoomID)
-    /// Send this event into the room of the call.
+    /// Send this event into the room of the call, encrypted where the room is.
     case send(LegacyCallMessage, LegacyCallEnd)
     /// Have the media side answer this offer; then comes ``LegacyCallTable/answered(_:with:at:)``.
     case makeAnswer(LegacyCallKey, offer: String)

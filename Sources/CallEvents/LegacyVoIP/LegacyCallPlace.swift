@@ -5,23 +5,13 @@
 
 /// Where a call arrives, as far as it decides whether it is answered.
 package struct LegacyCallPlace: Equatable, Sendable {
-    /// Whether the events of the call are encrypted.
-    package enum Encryption: Sendable {
-        case none
-        case available
-        /// They would have to be, and we cannot.
-        case unavailable
-    }
-
     /// Whether anybody may come in.
     package var isPublic: Bool
     package var joinedCount: Int
-    package var encryption: Encryption
 
-    package init(isPublic: Bool, joinedCount: Int, encryption: Encryption = .none) {
+    package init(isPublic: Bool, joinedCount: Int) {
         self.isPublic = isPublic
         self.joinedCount = joinedCount
-        self.encryption = encryption
     }
 }
 

@@ -19,8 +19,6 @@ package enum LegacyCallRefusal: String, CaseIterable, Sendable {
     case publicRoom
     /// More than two are in the room.
     case crowdedRoom
-    /// The call would have to be encrypted, and we cannot.
-    case encryptedRoom
     /// The call was over, or turned down, before.
     case callOver
     /// An invite with the id of a call that runs.

@@ -75,8 +75,7 @@ package struct LegacyCallTable: Sendable {
         admit: (CallInvite) -> LegacyCallRefusal?, into actions: inout [LegacyCallAction],
     ) {
         let key = invite.header.key
-        let place = place(key.roomID)
-        if let refusal = silence(about: invite, in: place, at: now) { return actions.append(.refused(refusal)) }
+        if let refusal = silence(about: invite, in: place(key.roomID), at: now) { return actions.append(.refused(refusal)) }
         // One call with a caller in a room. Of two that cross, the smaller id counts; of two of the caller's, the later.
         for call in calls.values where call.end.key.roomID == key.roomID && call.peer == invite.header.sender {
             if call.isInviting, call.end.key.callID < key.callID {
@@ -91,7 +90,6 @@ package struct LegacyCallTable: Sendable {
             actions.append(.send(LegacyCall.refusal(to: invite.header.version, .userBusy), end))
             return actions.append(.refused(refusal))
         }
-        if place?.encryption == .available { actions.append(.shareRoomKey(key.roomID)) }
         calls[key] = LegacyCall(answering: invite, partyID: partyID(), limits: limits, at: now, into: &actions)
         let candidates = early.take(of: .init(invite.header), at: now)
         if !candidates.isEmpty { actions.append(.addCandidates(key, candidates)) }
@@ -106,8 +104,7 @@ package struct LegacyCallTable: Sendable {
         if let invitee = invite.invitee, invitee != me { return .otherInvitee }
         guard let place else { return .unknownRoom }
         if place.isPublic { return .publicRoom }
-        if place.joinedCount > limits.maximumJoined { return .crowdedRoom }
-        return place.encryption == .unavailable ? .encryptedRoom : nil
+        return place.joinedCount > limits.maximumJoined ? .crowdedRoom : nil
     }
 
     private mutating func follow(
@@ -160,11 +157,11 @@ package struct LegacyCallTable: Sendable {
     /// Calls somebody, unless that one calls us already.
     package mutating func invite(
         _ peer: UserID, from end: LegacyCallEnd, offering description: LegacyCallMessage.Description,
-        lifetime: Milliseconds, isEncrypted: Bool, at now: UnixMilliseconds,
+        lifetime: Milliseconds, at now: UnixMilliseconds,
     ) -> [LegacyCallAction] {
         let isTaken = calls.values.contains { $0.end.key.roomID == end.key.roomID && $0.peer == peer }
         guard !isTaken, calls.count < limits.maximumCalls else { return [.refused(.tooManyCalls)] }
-        var actions: [LegacyCallAction] = isEncrypted ? [.shareRoomKey(end.key.roomID)] : []
+        var actions: [LegacyCallAction] = []
         calls[end.key] = LegacyCall(
             inviting: peer, end: end, offer: description, lifetime: lifetime, limits: limits, at: now, into: &actions)
         return actions

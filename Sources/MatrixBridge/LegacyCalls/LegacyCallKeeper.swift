@@ -37,12 +37,16 @@ package actor LegacyCallKeeper {
     private static let maximumWaiting = 1_000
     /// Waits before the repetition of an event that the homeserver did not take.
     private static let retryMilliseconds: [UInt64] = [500, 1_500]
+    /// How often, and how many times, peers are told that did not hear it. Their clients give up by themselves.
+    private static let farewellMilliseconds: Milliseconds = 5_000
+    private static let farewellRounds = 60
 
     private var table: LegacyCallTable
     private let admission: LegacyCallAdmission
     private let media: any LegacyCallMedia
     private let database: Database
     private let client: MatrixClient
+    private let encryption: any RoomEventEncrypting
     private let facts: RoomFactsBook
     private let attempts: AttemptLog
     private let clock: ServiceClock
@@ -50,6 +54,8 @@ package actor LegacyCallKeeper {
     private var rate = RequestRate(burst: 5, perSecond: 0.1, maximumNames: 1_024)
     /// Calls whose peer could not be told that they are over.
     private var unheard: Set<LegacyCallEnd> = []
+    private var nextFarewell: UnixMilliseconds = 0
+    private var farewellsLeft = farewellRounds
     private var censuses: [LegacyCallKey: CandidateCensus] = [:]
     private var lastTransaction: UInt64 = 0
     /// Makes transaction ids of this process differ from those of the last.
@@ -64,14 +70,15 @@ package actor LegacyCallKeeper {
 
     package init(
         limits: LegacyCallLimits, admission: LegacyCallAdmission, media: any LegacyCallMedia, database: Database,
-        client: MatrixClient, bot: UserID, facts: RoomFactsBook, attempts: AttemptLog, clock: ServiceClock,
-        logger: Logger,
+        client: MatrixClient, encryption: any RoomEventEncrypting, bot: UserID, facts: RoomFactsBook,
+        attempts: AttemptLog, clock: ServiceClock, logger: Logger,
     ) {
         table = LegacyCallTable(me: bot, limits: limits)
         self.admission = admission
         self.media = media
         self.database = database
         self.client = client
+        self.encryption = encryption
         self.facts = facts
         self.attempts = attempts
         self.clock = clock
@@ -158,9 +165,7 @@ package actor LegacyCallKeeper {
             events, at: now,
             place: { room in
                 facts.facts(of: room).map {
-                    LegacyCallPlace(
-                        isPublic: $0.isPublic, joinedCount: $0.joined.count,
-                        encryption: $0.isEncrypted ? .unavailable : .none)
+                    LegacyCallPlace(isPublic: $0.isPublic, joinedCount: $0.joined.count)
                 }
             },
             partyID: {
@@ -179,11 +184,7 @@ package actor LegacyCallKeeper {
     }
 
     private func tick(at now: UnixMilliseconds) async {
-        for end in unheard {
-            guard await send(.hangup(.unknownError), end) else { break }
-            events.count(.hungUpLate)
-            await forget(end)
-        }
+        if !unheard.isEmpty, now >= nextFarewell { await sayFarewells(at: now) }
         for entry in table.entries {
             switch await media.state(ofMirror: Self.mirror(of: entry.key)) {
             case .connected: table.mediaCameUp(entry.key)
@@ -192,6 +193,18 @@ package actor LegacyCallKeeper {
             }
         }
         await perform(table.advance(to: now))
+    }
+
+    private func sayFarewells(at now: UnixMilliseconds) async {
+        nextFarewell = now + Self.farewellMilliseconds
+        farewellsLeft -= 1
+        for end in unheard {
+            let isSent = await send(.hangup(.unknownError), end)
+            if isSent { events.count(.hungUpLate) }
+            guard isSent || farewellsLeft <= 0 else { break }
+            await forget(end)
+        }
+        if unheard.isEmpty { farewellsLeft = Self.farewellRounds }
     }
 
     /// Call ids are unique within a room.
@@ -217,8 +230,8 @@ package actor LegacyCallKeeper {
             // A caller that does not hear the answer must not wait for it.
             if case .answer = message, !isSent { return table.hangUp(in: end.key.roomID) }
         case .stop(let end, let stop): await stopped(end, stop)
-        // We neither call nor offer, and do not answer where events are encrypted.
-        case .shareRoomKey, .takeAnswer, .rollBack: break
+        // We neither call nor offer.
+        case .takeAnswer, .rollBack: break
         case .refused(let refusal): refusals.count(refusal)
         }
         return []
@@ -271,19 +284,31 @@ package actor LegacyCallKeeper {
         let transaction = "call-\(epoch)-\(lastTransaction)"
         var delays = Self.retryMilliseconds[...]
         while true {
-            do throws(MatrixClientError) {
+            var mayHelp = true
+            do {
+                let isEncrypted = await encryption.isEncrypted(room)
+                let wire = isEncrypted ? try await encryption.encrypted(type, content, in: room) : content
                 try await client.send(
-                    type, content: content, to: room, as: .init(userID: table.me), transactionID: transaction)
+                    isEncrypted ? "m.room.encrypted" : type, content: wire, to: room, as: .init(userID: table.me),
+                    transactionID: transaction)
                 return true
+            } catch let error as MatrixClientError {
+                mayHelp = error.isTransient
+                note(error, type, room)
             } catch {
-                if error.isTransient, let delay = delays.popFirst(), (try? await clock.sleep(delay)) != nil { continue }
+                note(error, type, room)
+            }
+            guard mayHelp, let delay = delays.popFirst(), (try? await clock.sleep(delay)) != nil else {
                 events.count(.sendFailed)
-                logger.warning(
-                    "An event of a one-to-one call could not be sent",
-                    metadata: ["matrix.room_id": "\(room)", "event": "\(type)", "error.code": "\(error)"])
-                return !error.isTransient
+                return !mayHelp
             }
         }
+    }
+
+    private func note(_ error: any Error, _ type: String, _ room: RoomID) {
+        logger.warning(
+            "An event of a one-to-one call could not be sent",
+            metadata: ["matrix.room_id": "\(room)", "event": "\(type)", "error.code": "\(error)"])
     }
 
     private func remember(_ end: LegacyCallEnd) async {

@@ -99,6 +99,20 @@ package enum Schema {
             "CREATE INDEX revocations_time ON revocations (revoked_at)",
         ],
         [
+            // What the bot's encrypted device remembers; keys are pickles, encrypted with a key outside this file.
+            """
+            CREATE TABLE olm_records (
+                kind TEXT NOT NULL,
+                owner TEXT NOT NULL,
+                key TEXT NOT NULL,
+                value BLOB NOT NULL,
+                touched INTEGER NOT NULL,
+                PRIMARY KEY (kind, owner, key)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX olm_records_touched ON olm_records (kind, touched)",
+        ],
+        [
             // One-to-one calls that were answered; whoever is in one when this process dies must be told.
             """
             CREATE TABLE legacy_calls (

@@ -88,7 +88,7 @@ private struct Line {
     }
 }
 
-@Suite("One-to-one calls that are answered: scenarios L1 to L8")
+@Suite("One-to-one calls that are answered: scenarios L1 to L7")
 struct LegacyCallTests {
     @Test("L1: an invite with 2 s left, for somebody else, in a public, full or unknown room is not answered")
     func notAnswered() throws {
@@ -198,7 +198,7 @@ struct LegacyCallTests {
             var line = try Line()
             let end = try Line.end(call)
             let actions = line.table.invite(
-                alice, from: end, offering: offer, lifetime: 60_000, isEncrypted: false, at: Line.now)
+                alice, from: end, offering: offer, lifetime: 60_000, at: Line.now)
             #expect(actions == [.send(.invite(offer, invitee: alice, lifetime: 60_000), end)])
             return line
         }
@@ -223,7 +223,7 @@ struct LegacyCallTests {
         var answering = try Line()
         _ = answering.take(try Line.invite())
         let late = answering.table.invite(
-            alice, from: try Line.end("a"), offering: offer, lifetime: 60_000, isEncrypted: false, at: Line.now)
+            alice, from: try Line.end("a"), offering: offer, lifetime: 60_000, at: Line.now)
         #expect(late == [.refused(.tooManyCalls)])
     }
 
@@ -256,8 +256,7 @@ struct LegacyCallTests {
         var line = try Line()
         let description = LegacyCallMessage.Description(sdp: "ours", streamID: nil)
         _ = line.table.invite(
-            try EventSamples.user(Line.alice), from: try Line.end(), offering: description, lifetime: 60_000,
-            isEncrypted: false, at: Line.now)
+            try EventSamples.user(Line.alice), from: try Line.end(), offering: description, lifetime: 60_000, at: Line.now)
         _ = line.take(try Line.event("answer", #""answer":{"type":"answer","sdp":"their answer"}"#))
         _ = line.table.offer(try Line.key(), description)
         #expect(line.take(try Line.negotiate("offer", "theirs")) == [.refused(.collidingOffer)])
@@ -286,26 +285,6 @@ struct LegacyCallTests {
         #expect(
             full.take(try Line.invite(call: "c2"))
                 == [.send(.reject, try Line.end("c2")), .refused(.tooManyCalls)])
-    }
-
-    @Test("L8: in an encrypted room the key is shared before the first event, once a call")
-    func encrypted() throws {
-        var line = try Line()
-        line.place?.encryption = .available
-        let room = try EventSamples.room()
-        var unable = line
-        unable.place?.encryption = .unavailable
-        #expect(unable.take(try Line.invite()) == [.refused(.encryptedRoom)])
-        #expect(
-            line.take(try Line.invite())
-                == [.shareRoomKey(room), .makeAnswer(try Line.key(), offer: "their offer")])
-        #expect(try line.answer().count == 2)
-        var caller = try Line()
-        let actions = caller.table.invite(
-            try EventSamples.user(Line.alice), from: try Line.end(), offering: Line.answer, lifetime: 60_000,
-            isEncrypted: true, at: Line.now)
-        #expect(actions.first == .shareRoomKey(room))
-        #expect(actions.count == 2)
     }
 }
 
