@@ -14,6 +14,7 @@ import pytest
 
 from TestBed.bed import MatrixBed
 from TestBed.chromium_peer import ChromiumPeer
+from TestBed.encrypted_device import EncryptedDevice
 from TestBed.legacy_call import CallerEnd
 from TestBed.matrix import User, http, part
 from TestBed.processes import wait_until
@@ -133,6 +134,41 @@ def test_a_browser_hears_and_sees_itself(bed: MatrixBed) -> None:
         assert bed.callbridge.rows("SELECT * FROM legacy_calls") == []
         assert "No call runs" in chat.ask("calls")
         browser.page.evaluate("() => call.close()")
+
+
+def test_l8_in_an_encrypted_room_everything_is_encrypted(bed: MatrixBed) -> None:
+    """The key of the room is with the caller's device before the answer, and nothing of the call is in the clear."""
+    device = EncryptedDevice(bed.user("caller"))
+    bot = f"@callbot:{bed.callbridge.server_name}"
+    room = device.user.call("POST", "/_matrix/client/v3/createRoom", {
+        "preset": "trusted_private_chat", "is_direct": True, "invite": [bot],
+        "initial_state": [{"type": "m.room.encryption", "state_key": "",
+                           "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]})["room_id"]
+
+    def sent() -> list[dict]:
+        """The bot's events as they are on the wire, oldest first."""
+        chunk = device.user.call("GET", f"/_matrix/client/v3/rooms/{part(room)}/messages",
+                                 query={"dir": "b", "limit": 100})["chunk"]
+        return [event for event in reversed(chunk) if event["sender"] == bot and "state_key" not in event]
+
+    def said(kind: str) -> list[dict]:
+        device.receive()
+        plain = [device.decrypt_room(room, event) for event in sent()]
+        return [inner["content"] for inner in plain if inner["type"] == kind]
+    wait_until(lambda: said("m.room.message"), 60, "the bot says hello")
+    device.share_room_key(room, [bot])
+    caller = CallerEnd()
+    device.send_room(room, "m.call.invite", caller.invite())
+    answer = wait_until(lambda: said("m.call.answer"), 60, "the bot answers")[0]
+    assert answer["call_id"] == caller.call_id and "a=ice-lite" in answer["answer"]["sdp"]
+    device.send_room(room, "m.call.select_answer", caller.content(selected_party_id=answer["party_id"]))
+    device.send_room(room, "m.call.negotiate", caller.content(
+        description={"type": "offer", "sdp": caller.invite()["offer"]["sdp"]}, lifetime=60_000))
+    reply = wait_until(lambda: said("m.call.negotiate"), 60, "the bot answers the offer")[0]
+    assert reply["description"]["type"] == "answer"
+    device.send_room(room, "m.call.hangup", caller.content(reason="user_hangup"))
+    wait_until(lambda: bed.callbridge.rows("SELECT * FROM legacy_calls") == [], 20, "the call is over")
+    assert {event["type"] for event in sent()} == {"m.room.encrypted"}
 
 
 class StubCalls:
