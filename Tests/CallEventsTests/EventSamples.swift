@@ -171,6 +171,7 @@ enum EventSamples {
             type: "m.room.create", content: #"{"room_version":"12","additional_creators":["@bob:example.com"]}"#,
             stateKey: ""),
         text(type: "m.room.tombstone", content: #"{"body":"moved","replacement_room":"!next"}"#, stateKey: ""),
+        text(type: "m.room.join_rules", content: #"{"join_rule":"public"}"#, stateKey: ""),
         text(type: "m.room.encryption", content: #"{"algorithm":"m.megolm.v1.aes-sha2"}"#, stateKey: ""),
         legacy("invite", #""offer":{"type":"offer","sdp":"v=0"},"lifetime":60000,\#(metadata)"#),
         legacy("candidates", #""candidates":[{"candidate":"c","sdpMid":"0","sdpMLineIndex":0},{"candidate":""}]"#),

@@ -86,6 +86,35 @@ struct AnswererTests {
         #expect(lines.contains("a=rtcp-fb:96 transport-cc"))
     }
 
+    @Test("a track of the client that comes back in its own section, with the payload type of the offer")
+    func exchanged() throws {
+        let text =
+            SDPSamples.session(mids: ["0", "1"])
+            + SDPSamples.chromeAudio(mid: "0", direction: "sendrecv", msid: "a=msid:own microphone\n")
+            + SDPSamples.chromeAudio(mid: "1", direction: "sendonly")
+        let exchange = SectionDecision.exchange(ReceivePreferences(), SDPSamples.microphone)
+        let answer = SDPSamples.answerer().answer(
+            try SDPSamples.offer(text), decisions: ["0": exchange, "1": exchange])
+        let lines = SDPSamples.lines(answer.description, section: 0)
+        #expect(lines[0] == "m=audio 9 UDP/TLS/RTP/SAVPF 111")
+        #expect(lines.contains("a=sendrecv"))
+        #expect(lines.contains { $0.hasPrefix("a=msid:\(SDPSamples.microphone.msid.stream) ") })
+        #expect(lines.contains("a=ssrc:\(SDPSamples.microphone.ssrc) cname:\(SDPSamples.microphone.cname)"))
+        let section = answer.sections[0]
+        #expect(section.direction == .sendrecv)
+        #expect(section.takesMedia)
+        #expect(section.codecs.map(\.payloadType) == [111])
+        #expect(section.remoteMSID == MediaStreamIdentifier(stream: "own", track: "microphone"))
+        #expect(section.extensions.mid == 4)
+        // A client that takes nothing gets nothing.
+        #expect(answer.sections[1].direction == .inactive)
+        #expect(answer.sections[1].refusal == .direction)
+        // Nor one whose codec is another.
+        let video = SDPSamples.answerer().answer(
+            try SDPSamples.offer(text), decisions: ["0": .exchange(ReceivePreferences(), SDPSamples.camera)])
+        #expect(video.sections[0].refusal == .noCommonCodec)
+    }
+
     @Test("a track brought to a spare section")
     func sentVideo() throws {
         let answer = SDPSamples.answerer().answer(
