@@ -7,9 +7,9 @@
 # Checks that the folders of Sources/FocusSFU use only what lies below them:
 #
 #   Wire ◀ STUN RTP RTCP SDP Codecs ◀ ICE DTLS SRTP SCTP ◀ Routing ◀ Generated ◀ Tokens HTTP ◀ Signalling
-#     ◀ Rooms MediaPlane Server ◀ LoadTest
+#     ◀ Rooms MediaPlane Mirror Server ◀ LoadTest
 #
-# Folders of one layer do not use each other, but for Rooms, MediaPlane and Server, which are the shell around the rest;
+# Folders of one layer do not use each other, but for Rooms, MediaPlane, Mirror and Server, which are the shell around the rest;
 # the session of a signal socket is part of the shell, too. The layers up to Routing are free of input and output, so they import no
 # library that does any.
 #
@@ -34,7 +34,7 @@ LAYERS = [
     ["Generated"],
     ["Tokens", "HTTP"],
     ["Signalling"],
-    ["Rooms", "MediaPlane", "Server"],
+    ["Rooms", "MediaPlane", "Mirror", "Server"],
     ["LoadTest"],
 ]
 SHELL = LAYERS[-2]

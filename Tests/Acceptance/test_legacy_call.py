@@ -136,6 +136,28 @@ def test_a_browser_hears_and_sees_itself(bed: MatrixBed) -> None:
         browser.page.evaluate("() => call.close()")
 
 
+def test_the_bot_rings(bed: MatrixBed) -> None:
+    """The bot calls a user who asks for it; two clients could answer, and the first one is chosen."""
+    chat = PrivateRoom(bed, bed.admin)
+    assert "should ring" in chat.ask("ring")
+    invite = chat.wait_for("m.call.invite")
+    assert invite["invitee"] == bed.admin.user_id and invite["version"] == "1"
+    call = CallerEnd(call_id=invite["call_id"])
+    with ChromiumPeer() as browser:
+        sdp = browser.page.evaluate("""async sdp => {
+            const { LegacyCall } = await import("./legacy_call.js");
+            window.call = new LegacyCall();
+            return await call.answer(sdp);
+        }""", invite["offer"]["sdp"])
+        chat.send("m.call.answer", call.content(answer={"type": "answer", "sdp": sdp}))
+        assert chat.wait_for("m.call.select_answer")["selected_party_id"] == call.party_id
+        report = report_when(browser, lambda media: sees_and_hears(media, 30), 40, "own sound and pictures")
+        assert report["streams"] == list(invite["sdp_stream_metadata"])
+        chat.send("m.call.hangup", call.content(reason="user_hangup"))
+        wait_until(lambda: bed.callbridge.rows("SELECT * FROM legacy_calls") == [], 20, "the call is over")
+        browser.page.evaluate("() => call.close()")
+
+
 def test_l8_in_an_encrypted_room_everything_is_encrypted(bed: MatrixBed) -> None:
     """The key of the room is with the caller's device before the answer, and nothing of the call is in the clear."""
     device = EncryptedDevice(bed.user("caller"))
@@ -203,6 +225,9 @@ class StubCalls:
         """The types of all events that the bot sent in a call."""
         return [what for where, what, content in self.stub.sent
                 if where == room and content.get("call_id") == call.call_id]
+
+    def invites(self, room: str) -> list[dict]:
+        return [content for where, what, content in self.stub.sent if (where, what) == (room, "m.call.invite")]
 
     def wait_for(self, room: str, kind: str, call: CallerEnd, seconds: float = 20) -> dict:
         return wait_until(lambda: self.sent(room, kind, call), seconds, f"the bot sends {kind}")[-1]
@@ -287,8 +312,34 @@ def test_l3_l4_another_answer_and_other_parties(calls: Callable[..., StubCalls])
     assert "m.call.hangup" not in line.heard(room, call)
 
 
+def test_l5_invites_that_cross(calls: Callable[..., StubCalls]) -> None:
+    line = calls()
+    alice = line.stub.user("alice")
+    room = line.room(alice)
+    started(line, 1)
+
+    def ring() -> CallerEnd:
+        """A call of the bot, which rings."""
+        before = line.invites(room)
+        line.say(alice, room, "m.room.message", {"msgtype": "m.text", "body": "ring"})
+        invite = wait_until(lambda: line.invites(room)[len(before):], 20, "the bot calls")[0]
+        return CallerEnd(call_id=invite["call_id"])
+    # "~" sorts after every call id of the bot, "!" before.
+    ours, theirs = ring(), CallerEnd(call_id=f"~{uuid.uuid4().hex}")
+    line.say(alice, room, "m.call.invite", theirs.invite())
+    line.wait_for_figure("refused", "outranked", 1)
+    assert line.heard(room, theirs) == [] and line.heard(room, ours) == ["m.call.invite"]
+    line.say(alice, room, "m.call.reject", ours.content())
+    line.wait_for_figure("ended", "peerHungUp", 1)
+
+    ours, theirs = ring(), CallerEnd(call_id=f"!{uuid.uuid4().hex}")
+    line.say(alice, room, "m.call.invite", theirs.invite())
+    assert line.wait_for(room, "m.call.hangup", ours)["reason"] == "replaced"
+    line.wait_for(room, "m.call.answer", theirs)
+
+
 def test_l7_version_zero(calls: Callable[..., StubCalls]) -> None:
-    line = calls(one_to_one={"max_calls": 1})
+    line = calls(one_to_one_calls=1)
     alice, bob = line.stub.user("alice"), line.stub.user("bob")
     room, other = line.room(alice), line.room(bob)
     started(line, 2)

@@ -152,9 +152,12 @@ struct LegacyCall: Sendable {
         _ event: CallSelectAnswer, into actions: inout [LegacyCallAction],
     ) -> LegacyCallStop? {
         let refusal: LegacyCallRefusal? =
-            if end.version == .zero { .notInVersionZero
-            } else if !isFromParty(event.header) { .otherParty
-            } else if role == .caller || isChosen { .outOfTurn
+            if end.version == .zero {
+                .notInVersionZero
+            } else if !isFromParty(event.header) {
+                .otherParty
+            } else if role == .caller || isChosen {
+                .outOfTurn
             } else { nil }
         if let refusal {
             actions.append(.refused(refusal))

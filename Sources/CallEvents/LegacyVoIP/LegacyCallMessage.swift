@@ -99,7 +99,8 @@ extension CallHangup.Reason {
     var word: String? {
         switch self {
         case .other, .unstated: nil
-        case .iceFailed, .iceTimeout, .inviteTimeout, .userHangup, .userMediaFailed, .userBusy, .unknownError, .replaced,
+        case .iceFailed, .iceTimeout, .inviteTimeout, .userHangup, .userMediaFailed, .userBusy, .unknownError,
+            .replaced,
             .signallingTimeout, .answeredElsewhere, .transferred:
             rawValue
         }

@@ -75,7 +75,9 @@ package struct LegacyCallTable: Sendable {
         admit: (CallInvite) -> LegacyCallRefusal?, into actions: inout [LegacyCallAction],
     ) {
         let key = invite.header.key
-        if let refusal = silence(about: invite, in: place(key.roomID), at: now) { return actions.append(.refused(refusal)) }
+        if let refusal = silence(about: invite, in: place(key.roomID), at: now) {
+            return actions.append(.refused(refusal))
+        }
         // One call with a caller in a room. Of two that cross, the smaller id counts; of two of the caller's, the later.
         for call in calls.values where call.end.key.roomID == key.roomID && call.peer == invite.header.sender {
             if call.isInviting, call.end.key.callID < key.callID {
@@ -103,8 +105,7 @@ package struct LegacyCallTable: Sendable {
         if invite.remainingLifetime(at: now) <= limits.leastLifetime { return .inviteTooOld }
         if let invitee = invite.invitee, invitee != me { return .otherInvitee }
         guard let place else { return .unknownRoom }
-        if place.isPublic { return .publicRoom }
-        return place.joinedCount > limits.maximumJoined ? .crowdedRoom : nil
+        return refusal(of: place)
     }
 
     private mutating func follow(
@@ -153,6 +154,19 @@ package struct LegacyCallTable: Sendable {
     }
 
     // MARK: What we want, and time
+
+    /// Why we cannot call somebody now; nil when we can.
+    package func refusalToCall(_ peer: UserID, in room: RoomID, _ place: LegacyCallPlace) -> LegacyCallRefusal? {
+        if let refusal = refusal(of: place) { return refusal }
+        let isTaken = calls.values.contains { $0.end.key.roomID == room && $0.peer == peer }
+        return isTaken || calls.count >= limits.maximumCalls ? .tooManyCalls : nil
+    }
+
+    /// Why there are no calls in a place at all.
+    private func refusal(of place: LegacyCallPlace) -> LegacyCallRefusal? {
+        if place.isPublic { return .publicRoom }
+        return place.joinedCount > limits.maximumJoined ? .crowdedRoom : nil
+    }
 
     /// Calls somebody, unless that one calls us already.
     package mutating func invite(

@@ -161,16 +161,12 @@ package actor MediaWorker: EpollLoop.Client {
 
     // MARK: Mirrors
 
-    /// Answers an offer to a mirror; one that has none makes it.
-    func answer(_ sdp: String, mirror name: String) throws(MirrorRefusal) -> MirrorAnswer {
+    /// Answers an offer to the mirror of a name, which is made if it is not there.
+    func answer(_ sdp: String, mirror name: String) throws(MirrorRefusal) -> MirrorDescription {
         plane.updateTime()
         defer { plane.egress.flush() }
         if let mirror = mirrors[name] { return try mirror.answer(sdp) }
-        guard plane.hasRoomForHandshake else {
-            plane.count(.dtlsTooManyHandshakes)
-            throw .tooManyHandshakes
-        }
-        let mirror = MirrorRoom(name: name, plane: plane, log: log)
+        let mirror = try makeMirror(name)
         do throws(MirrorRefusal) {
             let answer = try mirror.answer(sdp)
             mirrors[name] = mirror
@@ -179,6 +175,30 @@ package actor MediaWorker: EpollLoop.Client {
             mirror.close()
             throw error
         }
+    }
+
+    /// An offer of a new mirror.
+    func offer(mirror name: String) throws(MirrorRefusal) -> MirrorDescription {
+        plane.updateTime()
+        endMirror(name)
+        let mirror = try makeMirror(name)
+        mirrors[name] = mirror
+        return mirror.offer()
+    }
+
+    func take(answer sdp: String, mirror name: String) throws(MirrorRefusal) {
+        plane.updateTime()
+        defer { plane.egress.flush() }
+        guard let mirror = mirrors[name] else { throw .nothingOffered }
+        try mirror.take(answer: sdp)
+    }
+
+    private func makeMirror(_ name: String) throws(MirrorRefusal) -> MirrorRoom {
+        guard plane.hasRoomForHandshake else {
+            plane.count(.dtlsTooManyHandshakes)
+            throw .tooManyHandshakes
+        }
+        return MirrorRoom(name: name, plane: plane, log: log)
     }
 
     /// A mirror whose peer is gone is forgotten.

@@ -14,16 +14,37 @@ package actor MirrorDirectory {
     }
 
     /// Answers an offer to the mirror of a name, which is made if it is not there.
-    package func answer(_ sdp: String, mirror name: String) async throws(MirrorRefusal) -> MirrorAnswer {
-        let worker = homes[name] ?? workers[next % workers.count]
-        if homes[name] == nil { next = (next + 1) % workers.count }
-        homes[name] = worker
+    package func answer(_ sdp: String, mirror name: String) async throws(MirrorRefusal) -> MirrorDescription {
+        let worker = home(ofMirror: name)
         do throws(MirrorRefusal) {
             return try await worker.answer(sdp, mirror: name)
         } catch {
             if await worker.mirrorState(name) == .absent { homes[name] = nil }
             throw error
         }
+    }
+
+    /// An offer of the mirror of a name, which is made.
+    package func offer(mirror name: String) async throws(MirrorRefusal) -> MirrorDescription {
+        do throws(MirrorRefusal) {
+            return try await home(ofMirror: name).offer(mirror: name)
+        } catch {
+            homes[name] = nil
+            throw error
+        }
+    }
+
+    /// Gives a mirror the answer to its offer.
+    package func take(answer sdp: String, mirror name: String) async throws(MirrorRefusal) {
+        guard let worker = homes[name] else { throw .nothingOffered }
+        try await worker.take(answer: sdp, mirror: name)
+    }
+
+    private func home(ofMirror name: String) -> MediaWorker {
+        if let home = homes[name] { return home }
+        next = (next + 1) % workers.count
+        homes[name] = workers[next]
+        return workers[next]
     }
 
     package func state(ofMirror name: String) async -> MirrorState {

@@ -8,11 +8,15 @@ import Logging
 /// One peer that gets its own media back in the very sections it sends them in. Lives on one worker.
 ///
 /// Inside it is a room that nobody finds, with a participant that is subscribed to its own tracks. So recovery, key
-/// frames, reports, and what ends a session without a path are those of every call. Only the negotiation differs: the
-/// peer offers, every answer is complete, and no signal socket is there to talk over.
+/// frames, reports, and what ends a session without a path are those of every call. Only the negotiation differs: every
+/// description is complete, and no signal socket is there to talk over.
 final class MirrorRoom {
     private let room: Room
     private let participant: Participant
+    /// Our DTLS role, which stays as it was negotiated first.
+    private var setup = SetupRole.passive
+    /// An offer of ours that waits for its answer, and its tracks by mid.
+    private var pending: (description: SessionDescription, tracks: [String: PublishedTrack])?
 
     /// - Parameter name: for the log.
     init(name: String, plane: MediaPlane, log: Logger) {
@@ -45,7 +49,7 @@ final class MirrorRoom {
     }
 
     /// Answers the first offer, and every later one: hold, other media, ICE restart.
-    func answer(_ sdp: String) throws(MirrorRefusal) -> MirrorAnswer {
+    func answer(_ sdp: String) throws(MirrorRefusal) -> MirrorDescription {
         let offer: RemoteDescription
         do throws(SDPError) {
             offer = try RemoteDescription(offer: SDPParser.parse(sdp))
@@ -61,9 +65,9 @@ final class MirrorRoom {
         let transport = participant.publisher
         guard !decisions.isEmpty || transport.hasRemoteDescription else { throw .nothingToReflect }
         transport.remoteDescription(offer.transport)
-        // Passive: the peer knows when its checks succeed and begins the handshake at once.
+        // Passive at first: the peer knows when its checks succeed and begins the handshake at once.
         let answerer = Answerer(
-            transport: transport.nextLocalDescription(), connection: .single, establishedSetup: .passive)
+            transport: transport.nextLocalDescription(), connection: .single, establishedSetup: setup)
         let result = answerer.answer(offer, decisions: decisions)
         transport.begin(role: result.setup == .active ? .client : .server)
         transport.negotiated(result.sections)
@@ -71,8 +75,45 @@ final class MirrorRoom {
         publish(fresh, in: result.sections)
         participant.subscriptions.negotiated(result.sections)
         let reflects = result.sections.contains { $0.takesMedia && $0.direction == .sendrecv }
-        return MirrorAnswer(
+        return MirrorDescription(
             sdp: SDPWriter.text(of: result.description), streamID: reflects ? participant.sid : nil)
+    }
+
+    /// An offer of sound and pictures to a peer that is called.
+    func offer() -> MirrorDescription {
+        var tracks: [String: PublishedTrack] = [:]
+        var sections: [OfferedSection] = []
+        let enabled = room.plane.configuration.enabledCodecs
+        for (mid, codec) in [("0", MediaCodec.opus), ("1", .vp8)] where enabled.contains(codec.name) {
+            let track = makeTrack(CodecPreferences.offered(codec))
+            guard let outgoing = outgoing(of: track, mid: mid) else { continue }
+            tracks[mid] = track
+            sections.append(OfferedSection(mid: mid, content: .exchange(outgoing)))
+        }
+        let description = Offerer(transport: participant.publisher.nextLocalDescription()).offer(sections)
+        pending = (description, tracks)
+        return MirrorDescription(sdp: SDPWriter.text(of: description), streamID: participant.sid)
+    }
+
+    /// The peer's answer to our offer.
+    func take(answer sdp: String) throws(MirrorRefusal) {
+        guard let pending else { throw .nothingOffered }
+        self.pending = nil
+        let sections: [NegotiatedSection]
+        let remote: RemoteTransport
+        do throws(SDPError) {
+            (sections, remote) = try Offerer.apply(answer: SDPParser.parse(sdp), to: pending.description)
+        } catch {
+            for track in pending.tracks.values { end(track) }
+            throw .description(error)
+        }
+        // The answer says what the peer is; we are the other.
+        setup = remote.setup == .active ? .passive : .active
+        participant.publisher.remoteDescription(remote)
+        participant.publisher.begin(role: remote.setup == .active ? .server : .client)
+        participant.publisher.negotiated(sections)
+        publish(pending.tracks, in: sections)
+        participant.subscriptions.negotiated(sections)
     }
 
     /// The track of a section, or a new one; nil when the section holds nothing that we forward, or there are too many.
@@ -86,13 +127,19 @@ final class MirrorRoom {
                 $0.codec != .red && configuration.enabledCodecs.contains($0.name)
             })
         else { return nil }
+        let track = makeTrack(codec)
+        fresh[section.mid] = track
+        return track
+    }
+
+    private func makeTrack(_ codec: NegotiatedCodec) -> PublishedTrack {
+        let isVideo = codec.name.kind == .video
         var info = LiveKitTrackInfo()
-        info.type = section.kind == .video ? .video : .audio
-        info.source = section.kind == .video ? .camera : .microphone
+        info.type = isVideo ? .video : .audio
+        info.source = isVideo ? .camera : .microphone
         info.sid = SID.make(SID.trackPrefix(type: info.type, source: info.source))
         let track = PublishedTrack(sid: info.sid, publisher: participant, cid: info.sid, info: info)
         track.codec = codec
-        fresh[section.mid] = track
         return track
     }
 
@@ -106,10 +153,16 @@ final class MirrorRoom {
             release(track)
             return .receive(preferences)
         }
-        guard var outgoing = downTrack(of: track, mid: section.mid).outgoing else { return .receive(preferences) }
-        // One stream for sound and pictures, so that the peer plays them together.
-        outgoing.msid.stream = participant.sid
+        guard let outgoing = outgoing(of: track, mid: section.mid) else { return .receive(preferences) }
         return .exchange(preferences, outgoing)
+    }
+
+    /// How a track comes back.
+    private func outgoing(of track: PublishedTrack, mid: String) -> OutgoingTrack? {
+        var outgoing = downTrack(of: track, mid: mid).outgoing
+        // One stream for sound and pictures, so that the peer plays them together.
+        outgoing?.msid.stream = participant.sid
+        return outgoing
     }
 
     /// The way back of a track.

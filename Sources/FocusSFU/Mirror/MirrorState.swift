@@ -11,19 +11,21 @@ package enum MirrorState: Equatable, Sendable {
     case connected
 }
 
-/// What a mirror answers to an offer.
-package struct MirrorAnswer: Equatable, Sendable {
+/// A session description of a mirror: its offer, or its answer.
+package struct MirrorDescription: Equatable, Sendable {
     package let sdp: String
     /// The stream that brings the peer its own tracks; nil when it sends none that could come back.
     package let streamID: String?
 }
 
-/// Why there is no answer.
+/// Why there is no description, or why the peer's is not taken.
 package enum MirrorRefusal: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The offer cannot be understood, or holds nothing to use.
+    /// The peer's description cannot be understood, or holds nothing to use.
     case description(SDPError)
     /// No section of the offer brings a track that could come back.
     case nothingToReflect
+    /// An answer, and there is no offer of ours.
+    case nothingOffered
     /// Too many clients have joined whose media is not connected yet.
     case tooManyHandshakes
 
@@ -31,6 +33,7 @@ package enum MirrorRefusal: Error, Equatable, Sendable, CustomStringConvertible 
         switch self {
         case .description(let error): error.description
         case .nothingToReflect: "the offer brings no track that could come back"
+        case .nothingOffered: "an answer without an offer"
         case .tooManyHandshakes: "too many clients wait for their media connection"
         }
     }

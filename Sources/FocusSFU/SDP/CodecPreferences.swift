@@ -26,6 +26,14 @@ package enum CodecPreferences {
         }
     }
 
+    /// A codec as we offer it to somebody who is to send it.
+    static func offered(_ codec: MediaCodec) -> NegotiatedCodec {
+        let payload = payload(for: codec)
+        return NegotiatedCodec(
+            payloadType: payload.payloadType, codec: codec, parameters: FormatParameters(payload.parameters),
+            rtxPayloadType: payload.rtxPayloadType, feedback: sendingFeedback(codec))
+    }
+
     static let opusParameters = "minptime=10;useinbandfec=1"
 
     private static func h264(_ payloadType: UInt8, mode: UInt8, profileLevelID: String) -> Payload {

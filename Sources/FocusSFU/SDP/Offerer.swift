@@ -8,6 +8,8 @@ package struct OfferedSection: Equatable, Sendable {
     package enum Content: Equatable, Sendable {
         case dataChannels
         case track(OutgoingTrack)
+        /// A track that we bring, in a section that takes one of the client's of the same codec.
+        case exchange(OutgoingTrack)
         /// A section whose track has gone; it may be given another one of its kind.
         case vacantAudio
         case vacantVideo
@@ -37,7 +39,7 @@ package struct Offerer: Sendable {
             var media: MediaDescription
             switch section.content {
             case .dataChannels: media = bare(.application)
-            case .track(let track): media = bare(track.codec.name.kind)
+            case .track(let track), .exchange(let track): media = bare(track.codec.name.kind)
             case .vacantAudio: media = bare(.audio)
             case .vacantVideo: media = bare(.video)
             }
@@ -49,10 +51,12 @@ package struct Offerer: Sendable {
                 media.append(.maxMessageSize, "\(LocalTransport.maxMessageSize)")
             case .track(let track):
                 write(track, into: &media)
+            case .exchange(let track):
+                write(exchange: track, into: &media)
             case .vacantAudio:
-                write([codec(.opus)], direction: .inactive, into: &media)
+                write([CodecPreferences.offered(.opus)], direction: .inactive, into: &media)
             case .vacantVideo:
-                write([codec(.vp8)], direction: .inactive, into: &media)
+                write([CodecPreferences.offered(.vp8)], direction: .inactive, into: &media)
             }
             description.media.append(media)
         }
@@ -66,20 +70,27 @@ package struct Offerer: Sendable {
             formats: kind == .application ? ["webrtc-datachannel"] : [], connection: "IN IP4 0.0.0.0")
     }
 
-    private func codec(_ codec: MediaCodec) -> NegotiatedCodec {
-        let payload = CodecPreferences.payload(for: codec)
-        return NegotiatedCodec(
-            payloadType: payload.payloadType, codec: codec, parameters: FormatParameters(payload.parameters),
-            rtxPayloadType: payload.rtxPayloadType, feedback: CodecPreferences.sendingFeedback(codec))
-    }
-
     private func write(_ track: OutgoingTrack, into media: inout MediaDescription) {
-        let codecs = track.adapt(track.codec == .red ? [codec(.red), codec(.opus)] : [codec(track.codec)])
+        let names: [MediaCodec] = track.codec == .red ? [.red, .opus] : [track.codec]
+        let codecs = track.adapt(names.map(CodecPreferences.offered))
         write(codecs, direction: .sendonly, into: &media)
         for known in HeaderExtension.sending(track).sorted(by: { $0.offeredID < $1.offeredID }) {
             media.append(.extmap, "\(known.offeredID) \(known.uri)")
         }
         track.write(into: &media, withRTX: codecs.contains { $0.rtxPayloadType != nil })
+    }
+
+    private func write(exchange track: OutgoingTrack, into media: inout MediaDescription) {
+        let kind = track.codec.name.kind
+        var codec = CodecPreferences.offered(track.codec)
+        codec.feedback.formUnion(CodecPreferences.receivingFeedback(kind, singleConnection: true))
+        write([codec], direction: .sendrecv, into: &media)
+        let extensions = HeaderExtension.sending(track).union(
+            HeaderExtension.receiving(kind, singleConnection: true))
+        for known in extensions.sorted(by: { $0.offeredID < $1.offeredID }) {
+            media.append(.extmap, "\(known.offeredID) \(known.uri)")
+        }
+        track.write(into: &media, withRTX: codec.rtxPayloadType != nil)
     }
 
     private func write(_ codecs: [NegotiatedCodec], direction: MediaDirection, into media: inout MediaDescription) {
@@ -130,7 +141,8 @@ package struct Offerer: Sendable {
             return
         }
         guard ours.direction.sends else { return }
-        guard theirs.direction.receives else {
+        let takesTheirs = ours.direction.receives && theirs.direction.sends
+        guard theirs.direction.receives || takesTheirs else {
             negotiated.refusal = .rejected
             return
         }
@@ -147,7 +159,8 @@ package struct Offerer: Sendable {
             negotiated.refusal = .noCommonCodec
             return
         }
-        negotiated.direction = .sendonly
+        negotiated.direction = theirs.direction.receives ? takesTheirs ? .sendrecv : .sendonly : .recvonly
+        if takesTheirs { negotiated.takeStreams(of: theirs) }
         for mapping in ours.attributes.extensions {
             let isAccepted = theirs.attributes.extensions.contains {
                 $0.known == mapping.known && $0.id == mapping.id && $0.direction?.receives ?? true

@@ -37,6 +37,10 @@ struct CallCommands: Sendable {
                 permission: .level(.kick), minimumArguments: 1, roomArgument: 1
             ) { await kick($0) },
             BotCommand(
+                "ring", summary: "call you, with an echo: for clients that know one-to-one calls",
+                permission: .everybody
+            ) { await ring($0) },
+            BotCommand(
                 "end", arguments: "[room]", summary: "end the call of a room for everybody", permission: .level(.ban),
                 roomArgument: 0
             ) { await end($0) },
@@ -143,6 +147,18 @@ struct CallCommands: Sendable {
         return .text(
             "\(user) was taken out of the call, and tokens until now are void. To keep the user out, remove the user "
                 + "from the room.")
+    }
+
+    private func ring(_ call: BotCommandCall) async -> BotReply {
+        switch await legacyCalls.ring(call.sender, in: call.room) {
+        case nil: .text("Your client should ring now. Take the call, and you hear and see yourself.")
+        case .publicRoom, .crowdedRoom, .unknownRoom:
+            .text("I call you only where nobody else is: please write `ring` in a room with me alone.")
+        case .tooManyCalls: .text("I am in a call here, or in too many elsewhere: please try again later.")
+        case .rateLimited: .text("You had many calls with me: please try again in a minute.")
+        case .notAllowed: .text("The rules of this server do not let you make calls in this room.")
+        case let refusal?: .text("I cannot call you: \(refusal.rawValue).")
+        }
     }
 
     private func end(_ call: BotCommandCall) async -> BotReply {

@@ -32,7 +32,8 @@ package struct CandidateCensus: Equatable, Sendable {
 
     /// Why no media came up, and what may help, for the peer.
     package var sentences: String {
-        let named = "Your client named \(host) addresses of its own, \(reflexive) seen from outside and \(relay) of relays"
+        let named =
+            "Your client named \(host) addresses of its own, \(reflexive) seen from outside and \(relay) of relays"
         if host + reflexive + relay == 0 {
             return "\(named). Without any it cannot be reached: is its access to the network restricted?"
         }

@@ -30,6 +30,7 @@ package actor LegacyCallKeeper {
         case events([LegacyCallEvent])
         case left(UserID, RoomID)
         case hangUp(RoomID)
+        case ring(UserID, RoomID)
         case tick
     }
 
@@ -37,6 +38,8 @@ package actor LegacyCallKeeper {
     private static let maximumWaiting = 1_000
     /// Waits before the repetition of an event that the homeserver did not take.
     private static let retryMilliseconds: [UInt64] = [500, 1_500]
+    /// How long our invites ring. Media has what is left of a minute.
+    private static let inviteLifetime: Milliseconds = 30_000
     /// How often, and how many times, peers are told that did not hear it. Their clients give up by themselves.
     private static let farewellMilliseconds: Milliseconds = 5_000
     private static let farewellRounds = 60
@@ -107,6 +110,28 @@ package actor LegacyCallKeeper {
         return count
     }
 
+    /// Calls somebody in a room.
+    ///
+    /// - Returns: why not; nil when it will ring.
+    package func ring(_ user: UserID, in room: RoomID) -> LegacyCallRefusal? {
+        guard let place = Self.place(facts.facts(of: room)) else { return .unknownRoom }
+        if let refusal = table.refusalToCall(user, in: room, place) ?? admission.refusal(of: user, in: room) {
+            return refusal
+        }
+        guard rate.spend(user.rawValue, at: clock.monotonic()) == nil else { return .rateLimited }
+        put(.ring(user, room))
+        return nil
+    }
+
+    private static func place(_ facts: RoomFacts?) -> LegacyCallPlace? {
+        facts.map { LegacyCallPlace(isPublic: $0.isPublic, joinedCount: $0.joined.count) }
+    }
+
+    private static func randomName(length: Int) -> String {
+        var generator = SystemRandomNumberGenerator()
+        return Secret.random(length: length, using: &generator).exposed
+    }
+
     private nonisolated func put(_ item: Item) {
         if case .dropped = inlet.yield(item) { events.count(.overflowed) }
     }
@@ -138,6 +163,7 @@ package actor LegacyCallKeeper {
             case .events(let events): await perform(receive(events, at: now))
             case .left(let user, let room): await perform(table.left(user, room))
             case .hangUp(let room): await perform(table.hangUp(in: room))
+            case .ring(let user, let room): await perform(invite(user, room, at: now))
             case .tick: await tick(at: now)
             }
             if hasWork { work.wake() }
@@ -147,8 +173,7 @@ package actor LegacyCallKeeper {
     private var hasWork: Bool { !table.isEmpty || !unheard.isEmpty }
 
     private func keepTime() async {
-        for await _ in work.stream {
-            guard hasWork else { continue }
+        for await _ in work.stream where hasWork {
             guard (try? await clock.sleep(Self.tickMilliseconds)) != nil else { return }
             put(.tick)
         }
@@ -163,15 +188,7 @@ package actor LegacyCallKeeper {
         let time = clock.monotonic()
         return table.receive(
             events, at: now,
-            place: { room in
-                facts.facts(of: room).map {
-                    LegacyCallPlace(isPublic: $0.isPublic, joinedCount: $0.joined.count)
-                }
-            },
-            partyID: {
-                var generator = SystemRandomNumberGenerator()
-                return Secret.random(length: 8, using: &generator).exposed
-            },
+            place: { Self.place(facts.facts(of: $0)) }, partyID: { Self.randomName(length: 8) },
             admit: { invite in
                 let caller = invite.header.sender
                 let refusal =
@@ -224,17 +241,58 @@ package actor LegacyCallKeeper {
         case .addCandidates(let key, let candidates):
             for candidate in candidates { censuses[key, default: CandidateCensus()].note(candidate.line) }
         case .send(let message, let end):
-            if case .answer = message { await remember(end) }
-            let isSent = await send(message, end)
-            if case .hangup = message, !isSent { unheard.insert(end) }
-            // A caller that does not hear the answer must not wait for it.
-            if case .answer = message, !isSent { return table.hangUp(in: end.key.roomID) }
+            return await deliver(message, end)
         case .stop(let end, let stop): await stopped(end, stop)
-        // We neither call nor offer.
-        case .takeAnswer, .rollBack: break
+        case .takeAnswer(let key, let answer): return await take(answer, key)
+        // We make no offers in a running call.
+        case .rollBack: break
         case .refused(let refusal): refusals.count(refusal)
         }
         return []
+    }
+
+    private func deliver(_ message: LegacyCallMessage, _ end: LegacyCallEnd) async -> [LegacyCallAction] {
+        let begins =
+            switch message {
+            case .answer, .invite: true
+            case .endOfCandidates, .selectAnswer, .reject, .negotiate, .hangup: false
+            }
+        if begins { await remember(end) }
+        let isSent = await send(message, end)
+        if case .hangup = message, !isSent { unheard.insert(end) }
+        // A call that the other side may not have heard of must not go on.
+        return begins && !isSent ? table.hangUp(in: end.key.roomID) : []
+    }
+
+    private func invite(_ user: UserID, _ room: RoomID, at now: UnixMilliseconds) async -> [LegacyCallAction] {
+        let key = LegacyCallKey(roomID: room, callID: Self.randomName(length: 16))
+        let end = LegacyCallEnd(key: key, partyID: Self.randomName(length: 8), version: .one)
+        do throws(MirrorRefusal) {
+            let offer = try await media.offer(mirror: Self.mirror(of: key))
+            let actions = table.invite(
+                user, from: end, offering: .init(sdp: offer.sdp, streamID: offer.streamID),
+                lifetime: Self.inviteLifetime, at: now)
+            // Somebody else was faster.
+            if case .refused = actions.first { await media.end(mirror: Self.mirror(of: key)) }
+            return actions
+        } catch {
+            logger.info(
+                "A one-to-one call cannot be made", metadata: ["matrix.room_id": "\(room)", "reason": "\(error)"])
+            return []
+        }
+    }
+
+    private func take(_ answer: String, _ key: LegacyCallKey) async -> [LegacyCallAction] {
+        censuses[key, default: CandidateCensus()].note(description: answer)
+        do throws(MirrorRefusal) {
+            try await media.take(answer: answer, mirror: Self.mirror(of: key))
+            return []
+        } catch {
+            logger.info(
+                "The answer to a one-to-one call cannot be taken",
+                metadata: ["matrix.room_id": "\(key.roomID)", "reason": "\(error)"])
+            return table.cannotAnswer(key)
+        }
     }
 
     private func makeAnswer(to offer: String, _ key: LegacyCallKey) async -> [LegacyCallAction] {

@@ -164,8 +164,9 @@ struct LegacyCallTests {
     func answeredElsewhere() throws {
         var line = try Line.answered()
         let other = try Line.event("select_answer", #""selected_party_id":"OTHER""#)
-        #expect(line.take(try Line.event("select_answer", #""selected_party_id":"OTHER""#, party: "Q"))
-            == [.refused(.otherParty)])
+        #expect(
+            line.take(try Line.event("select_answer", #""selected_party_id":"OTHER""#, party: "Q"))
+                == [.refused(.otherParty)])
         #expect(line.take(other) == [.stop(try Line.end(), .answeredElsewhere)])
         #expect(line.table.isEmpty)
         // The same while our answer is being made.
@@ -221,7 +222,12 @@ struct LegacyCallTests {
             ])
         // Before we call, a call that is there already is answered instead.
         var answering = try Line()
+        let room = try EventSamples.room()
+        #expect(answering.table.refusalToCall(alice, in: room, Line.privateRoom) == nil)
+        let crowd = LegacyCallPlace(isPublic: false, joinedCount: 3)
+        #expect(answering.table.refusalToCall(alice, in: room, crowd) == .crowdedRoom)
         _ = answering.take(try Line.invite())
+        #expect(answering.table.refusalToCall(alice, in: room, Line.privateRoom) == .tooManyCalls)
         let late = answering.table.invite(
             alice, from: try Line.end("a"), offering: offer, lifetime: 60_000, at: Line.now)
         #expect(late == [.refused(.tooManyCalls)])
@@ -256,7 +262,8 @@ struct LegacyCallTests {
         var line = try Line()
         let description = LegacyCallMessage.Description(sdp: "ours", streamID: nil)
         _ = line.table.invite(
-            try EventSamples.user(Line.alice), from: try Line.end(), offering: description, lifetime: 60_000, at: Line.now)
+            try EventSamples.user(Line.alice), from: try Line.end(), offering: description, lifetime: 60_000,
+            at: Line.now)
         _ = line.take(try Line.event("answer", #""answer":{"type":"answer","sdp":"their answer"}"#))
         _ = line.table.offer(try Line.key(), description)
         #expect(line.take(try Line.negotiate("offer", "theirs")) == [.refused(.collidingOffer)])

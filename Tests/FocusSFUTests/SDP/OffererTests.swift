@@ -110,6 +110,31 @@ struct OffererTests {
         #expect(result.sections[2].extensions.absoluteSendTime == 6)
     }
 
+    @Test(
+        "a section for both directions, as the client takes it",
+        arguments: [
+            (MediaDirection.sendrecv, MediaDirection.sendrecv), (.recvonly, .sendonly), (.sendonly, .recvonly),
+            (.inactive, .inactive),
+        ])
+    func exchange(theirs: MediaDirection, agreed: MediaDirection) throws {
+        let offer = Offerer(transport: SDPSamples.local).offer([
+            OfferedSection(mid: "0", content: .exchange(SDPSamples.camera))
+        ])
+        let lines = SDPSamples.lines(offer, section: 0)
+        #expect(lines.contains("a=sendrecv") && lines.contains("a=ssrc-group:FID 1001 1002"))
+        #expect(lines.contains("a=rtcp-fb:96 transport-cc") && lines.contains("a=rtcp-fb:96 nack pli"))
+        #expect(lines.contains { $0.hasSuffix("urn:ietf:params:rtp-hdrext:sdes:mid") })
+        var answer = clientAnswer(offer)
+        answer.media[0].attributes.removeAll { $0.name == SDPAttribute.Name(.sendrecv) }
+        answer.media[0].append(SDPAttribute.Name(theirs))
+        answer.media[0].append(.ssrc, "77 cname:client")
+        let (sections, _) = try Offerer.apply(answer: answer, to: offer)
+        #expect(sections[0].direction == agreed)
+        #expect(sections[0].takesMedia == theirs.sends)
+        #expect(sections[0].remoteSSRCs == (theirs.sends ? [77] : []))
+        #expect(theirs == .inactive || sections[0].extensions.mid != 0)
+    }
+
     @Test("a client may leave out RTX, feedback and extensions, turn a track down or reject its section")
     func partlyAccepted() throws {
         let offer = offer()

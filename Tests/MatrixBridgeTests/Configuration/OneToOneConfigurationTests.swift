@@ -27,9 +27,9 @@ struct OneToOneConfigurationTests {
                 """)
         }
         #expect(try #require(reading("admins: []").configuration?.matrix).oneToOne == LegacyCallLimits())
-        let changed = try #require(reading("one_to_one: {max_calls: 0, max_minutes: 2}").configuration?.matrix)
+        let changed = try #require(reading("one_to_one_calls: 0\n  one_to_one_minutes: 2").configuration?.matrix)
         #expect(changed.oneToOne.maximumCalls == 0)
         #expect(changed.oneToOne.maximumDuration == 120_000)
-        #expect(reading("one_to_one: {max_minutes: 0}").configuration == nil)
+        #expect(reading("one_to_one_minutes: 0").configuration == nil)
     }
 }

@@ -76,6 +76,14 @@ export class LegacyCall {
     return { sdp: offer.sdp, stream: this.stream.id };
   }
 
+  /** The answer to an offer of the other side, complete. */
+  async answer(sdp) {
+    await this.peer.setRemoteDescription({ type: "offer", sdp });
+    await this.peer.setLocalDescription(await this.peer.createAnswer());
+    await this.gathered;
+    return this.peer.localDescription.sdp;
+  }
+
   async trickled() {
     await this.gathered;
     return this.candidates;
