@@ -1,0 +1,113 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import Testing
+
+@testable import OlmE2EE
+
+@Suite("Frames sent back under our key")
+struct FrameEchoTests {
+    private let trailer: [UInt8] = Array(1...16)
+    private let plain: [UInt8] = [0x78] + Array("hello".utf8)
+
+    private func key(_ byte: UInt8, index: UInt8 = 0) throws -> NumberedMediaKey {
+        NumberedMediaKey(index: index, key: try MediaKey(bytes: [UInt8](repeating: byte, count: 16)))
+    }
+
+    /// Has keys of alice and bob, and one of its own.
+    private func echo() throws -> FrameEcho {
+        var echo = FrameEcho(serverFrames: ServerFrames(trailer: trailer)) { 7 }
+        try echo.install(key(1), of: "alice")
+        try echo.install(key(2, index: 9), of: "bob")
+        echo.use(try key(3, index: 4))
+        return echo
+    }
+
+    private func sealed(_ key: NumberedMediaKey, timestamp: UInt32 = 1) throws -> [UInt8] {
+        var sealer = try FrameSealer(key: key.key, keyIndex: key.index, ssrc: 77, counter: 0)
+        return try sealer.seal(plain, codec: .opus, timestamp: timestamp)
+    }
+
+    @Test("each sender's frame is opened with its key, sealed with ours, and as long as before")
+    func echoes() throws {
+        var echo = try echo()
+        var ring = MediaKeyRing()
+        try ring.insert(key(3).key, at: 4)
+        for (number, (identity, key)) in [("alice", try key(1)), ("bob", try key(2, index: 9))].enumerated() {
+            var frame = try sealed(key)
+            let byteCount = frame.count
+            try echo.echo(&frame, of: identity, ssrc: 5, timestamp: UInt32(number) * 960)
+            #expect(frame.count == byteCount && frame.last == 4)
+            #expect(try ring.open(frame, codec: .opus) == plain)
+        }
+        var silence = ServerFrames.opusSilence + trailer
+        try echo.echo(&silence, of: "alice", ssrc: 5, timestamp: 1_920)
+        #expect(try ring.open(silence, codec: .opus) == ServerFrames.opusSilence)
+        var nothing: [UInt8] = []
+        try echo.echo(&nothing, of: "nobody", ssrc: 5, timestamp: 1_920)
+        #expect(nothing.isEmpty)
+    }
+
+    @Test("a new key of ours is used from the next frame on, and no nonce of one key comes twice")
+    func rotation() throws {
+        var echo = try echo()
+        var nonces: Set<[UInt8]> = []
+        for round: UInt8 in 0..<4 {
+            for number: UInt32 in 0..<100 {
+                var frame = try sealed(key(1))
+                try echo.echo(&frame, of: "alice", ssrc: number % 4, timestamp: number / 8)
+                #expect(nonces.insert(Array(frame.suffix(14))).inserted)
+            }
+            echo.use(try key(10 + round, index: 5 + round))
+        }
+    }
+
+    @Test("without a key of the sender, or of ours, nothing goes out")
+    func refusals() throws {
+        var echo = try echo()
+        func refusal(_ frame: [UInt8], of identity: String = "alice", ssrc: UInt32 = 5) -> FrameRefusal? {
+            var frame = frame
+            do throws(FrameRefusal) {
+                try echo.echo(&frame, of: identity, ssrc: ssrc, timestamp: 1)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        #expect(refusal(try sealed(key(1)), of: "carol") == .unknownSender)
+        #expect(refusal(try sealed(key(1, index: 1))) == .unknownKey(index: 1))
+        #expect(refusal(try sealed(key(2, index: 0))) == .authentication)
+        #expect(refusal(plain) == .unknownKey(index: plain.last ?? 0))
+        #expect(refusal([1, 0]) == .tooShort(byteCount: 2))
+        #expect(refusal(plain + trailer) == .serverContent)
+        #expect(refusal(try sealed(key(1))) == nil)
+        echo.forget("alice")
+        #expect(refusal(try sealed(key(1))) == .unknownSender)
+
+        for ssrc: UInt32 in 100..<115 {
+            #expect(refusal(try sealed(key(2, index: 9)), of: "bob", ssrc: ssrc) == nil)
+        }
+        #expect(refusal(try sealed(key(2, index: 9)), of: "bob", ssrc: 200) == .tooManyStreams)
+
+        echo = FrameEcho(serverFrames: .none) { 7 }
+        try echo.install(key(1), of: "alice")
+        #expect(refusal(try sealed(key(1))) == .noOwnKey)
+    }
+
+    @Test("a frame cut anywhere, or with any byte changed, is refused or passes as the sender made it")
+    func hostile() throws {
+        var echo = try echo()
+        let frame = try sealed(key(1))
+        for length in 1..<frame.count {
+            var cut = Array(frame.prefix(length))
+            #expect(throws: FrameRefusal.self) { try echo.echo(&cut, of: "alice", ssrc: 1, timestamp: 1) }
+        }
+        for offset in frame.indices {
+            var changed = frame
+            changed[offset] ^= 0x20
+            #expect(throws: FrameRefusal.self) { try echo.echo(&changed, of: "alice", ssrc: 1, timestamp: 1) }
+        }
+    }
+}
