@@ -23,7 +23,7 @@ package enum FrameRefusal: Error, Equatable, Sendable {
     case authentication
     /// A frame that the server put in, with content that a server has no business to make up.
     case serverContent
-    /// A frame of somebody who gave us no key.
+    /// A frame that no key opens which anybody gave us.
     case unknownSender
     /// There is no key of ours yet.
     case noOwnKey

@@ -5,16 +5,20 @@
 
 /// Sends the frames of others back under our own key: one Opus frame, which is one packet, at a time.
 ///
-/// Each sender's frames are opened with the keys of that sender, and sealed with ours. The buffers are used again from
-/// frame to frame. Keys of those who left must be taken away by whoever knows of it; the number of senders is bounded by
-/// what ``MediaKeyInbox`` lets through.
+/// Whose a stream is shows in whose key opens it, so that nobody needs to be believed about it. Each frame is opened
+/// with the keys of its sender and sealed with ours. The buffers are used again from frame to frame. Keys of those who
+/// left must be taken away by whoever knows of it; how many have keys is bounded by ``MediaKeyInbox``.
 package struct FrameEcho: Sendable {
     /// Streams that one key of ours may protect.
     package static let maximumStreams = 16
+    /// Streams of others whose senders are remembered.
+    package static let maximumSenders = 256
 
     private let serverFrames: ServerFrames
     private let makeCounter: @Sendable () -> UInt32
     private var rings: [String: MediaKeyRing] = [:]
+    /// Whose each stream is, by SSRC.
+    private var senders: [UInt32: String] = [:]
     private var ownKey: NumberedMediaKey?
     private var sealers: [UInt32: FrameSealer] = [:]
     private var plain: [UInt8] = []
@@ -41,22 +45,45 @@ package struct FrameEcho: Sendable {
     /// Opens no frame of that participant any more.
     package mutating func forget(_ identity: String) {
         rings[identity] = nil
+        senders = senders.filter { $0.value != identity }
     }
 
-    /// Turns a frame of `identity` into one of ours. After a refusal it must not be sent; its content is undefined.
+    /// Turns a frame of somebody else into one of ours. After a refusal it must not be sent; its content is undefined.
     ///
     /// - Parameters:
+    ///   - received: the SSRC of the stream it came in.
     ///   - ssrc: of our stream.
     ///   - timestamp: of our packet; never earlier than the one before on this stream.
     package mutating func echo(
-        _ frame: inout [UInt8], of identity: String, ssrc: UInt32, timestamp: UInt32,
+        _ frame: inout [UInt8], from received: UInt32, ssrc: UInt32, timestamp: UInt32,
     ) throws(FrameRefusal) {
         guard !frame.isEmpty else { return }
-        guard let position = rings.index(forKey: identity) else { throw .unknownSender }
-        try rings.values[position].open(frame, codec: .opus, into: &plain)
         try prepareSealer(ssrc)
+        try open(frame, from: received)
         guard let position = sealers.index(forKey: ssrc) else { throw .noOwnKey }
         try sealers.values[position].seal(plain, codec: .opus, timestamp: timestamp, into: &frame)
+    }
+
+    private mutating func open(_ frame: [UInt8], from received: UInt32) throws(FrameRefusal) {
+        guard let sender = senders[received] ?? findSender(of: frame, in: received),
+            let position = rings.index(forKey: sender)
+        else { throw .unknownSender }
+        do {
+            try rings.values[position].open(frame, codec: .opus, into: &plain)
+        } catch .distrustedKey(let index) {
+            // The stream may be another's by now.
+            senders[received] = nil
+            throw .distrustedKey(index: index)
+        }
+    }
+
+    private mutating func findSender(of frame: [UInt8], in received: UInt32) -> String? {
+        guard let sender = rings.first(where: { $0.value.opens(frame, codec: .opus, using: &plain) })?.key else {
+            return nil
+        }
+        if senders.count >= Self.maximumSenders { senders = [:] }
+        senders[received] = sender
+        return sender
     }
 
     private mutating func prepareSealer(_ ssrc: UInt32) throws(FrameRefusal) {

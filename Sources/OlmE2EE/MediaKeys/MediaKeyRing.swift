@@ -40,6 +40,12 @@ package struct MediaKeyRing: Sendable {
         slots[Int(index)] != nil
     }
 
+    /// Whether the frame is one of this participant's, by the key that it names. Nothing follows from a failure.
+    func opens(_ frame: [UInt8], codec: FrameCodec, using buffer: inout [UInt8]) -> Bool {
+        guard let index = FrameCipher.keyIndex(of: frame), let slot = slots[Int(index)] else { return false }
+        return (try? slot.cipher.open(frame, codec: codec, into: &buffer)) != nil
+    }
+
     /// Decrypts with the key that the frame names. What a server put in and may put in is not encrypted.
     package mutating func open(_ frame: [UInt8], codec: FrameCodec) throws(FrameRefusal) -> [UInt8] {
         var plain: [UInt8] = []

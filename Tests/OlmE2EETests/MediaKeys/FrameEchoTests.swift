@@ -35,18 +35,18 @@ struct FrameEchoTests {
         var echo = try echo()
         var ring = MediaKeyRing()
         try ring.insert(key(3).key, at: 4)
-        for (number, (identity, key)) in [("alice", try key(1)), ("bob", try key(2, index: 9))].enumerated() {
+        for (number, key) in [try key(1), try key(2, index: 9), try key(1)].enumerated() {
             var frame = try sealed(key)
             let byteCount = frame.count
-            try echo.echo(&frame, of: identity, ssrc: 5, timestamp: UInt32(number) * 960)
+            try echo.echo(&frame, from: UInt32(number), ssrc: 5, timestamp: UInt32(number) * 960)
             #expect(frame.count == byteCount && frame.last == 4)
             #expect(try ring.open(frame, codec: .opus) == plain)
         }
         var silence = ServerFrames.opusSilence + trailer
-        try echo.echo(&silence, of: "alice", ssrc: 5, timestamp: 1_920)
+        try echo.echo(&silence, from: 0, ssrc: 5, timestamp: 1_920)
         #expect(try ring.open(silence, codec: .opus) == ServerFrames.opusSilence)
         var nothing: [UInt8] = []
-        try echo.echo(&nothing, of: "nobody", ssrc: 5, timestamp: 1_920)
+        try echo.echo(&nothing, from: 99, ssrc: 5, timestamp: 1_920)
         #expect(nothing.isEmpty)
     }
 
@@ -57,7 +57,7 @@ struct FrameEchoTests {
         for round: UInt8 in 0..<4 {
             for number: UInt32 in 0..<100 {
                 var frame = try sealed(key(1))
-                try echo.echo(&frame, of: "alice", ssrc: number % 4, timestamp: number / 8)
+                try echo.echo(&frame, from: 77, ssrc: number % 4, timestamp: number / 8)
                 #expect(nonces.insert(Array(frame.suffix(14))).inserted)
             }
             echo.use(try key(10 + round, index: 5 + round))
@@ -67,47 +67,68 @@ struct FrameEchoTests {
     @Test("without a key of the sender, or of ours, nothing goes out")
     func refusals() throws {
         var echo = try echo()
-        func refusal(_ frame: [UInt8], of identity: String = "alice", ssrc: UInt32 = 5) -> FrameRefusal? {
-            var frame = frame
-            do throws(FrameRefusal) {
-                try echo.echo(&frame, of: identity, ssrc: ssrc, timestamp: 1)
-                return nil
-            } catch {
-                return error
-            }
-        }
-        #expect(refusal(try sealed(key(1)), of: "carol") == .unknownSender)
-        #expect(refusal(try sealed(key(1, index: 1))) == .unknownKey(index: 1))
-        #expect(refusal(try sealed(key(2, index: 0))) == .authentication)
-        #expect(refusal(plain) == .unknownKey(index: plain.last ?? 0))
-        #expect(refusal([1, 0]) == .tooShort(byteCount: 2))
-        #expect(refusal(plain + trailer) == .serverContent)
-        #expect(refusal(try sealed(key(1))) == nil)
+        #expect(refusal(of: try sealed(key(5)), from: 1, by: &echo) == .unknownSender)
+        #expect(refusal(of: try sealed(key(1)), from: 1, by: &echo) == nil)
+        // The stream is known from here on.
+        #expect(refusal(of: try sealed(key(1, index: 1)), from: 1, by: &echo) == .unknownKey(index: 1))
+        #expect(refusal(of: try sealed(key(2, index: 0)), from: 1, by: &echo) == .authentication)
+        #expect(refusal(of: plain, from: 1, by: &echo) == .unknownKey(index: plain.last ?? 0))
+        #expect(refusal(of: [1, 0], from: 1, by: &echo) == .tooShort(byteCount: 2))
+        #expect(refusal(of: plain + trailer, from: 1, by: &echo) == .serverContent)
+        #expect(refusal(of: try sealed(key(1)), from: 1, by: &echo) == nil)
         echo.forget("alice")
-        #expect(refusal(try sealed(key(1))) == .unknownSender)
+        #expect(refusal(of: try sealed(key(1)), from: 1, by: &echo) == .unknownSender)
 
         for ssrc: UInt32 in 100..<115 {
-            #expect(refusal(try sealed(key(2, index: 9)), of: "bob", ssrc: ssrc) == nil)
+            #expect(refusal(of: try sealed(key(2, index: 9)), from: 2, as: ssrc, by: &echo) == nil)
         }
-        #expect(refusal(try sealed(key(2, index: 9)), of: "bob", ssrc: 200) == .tooManyStreams)
+        #expect(refusal(of: try sealed(key(2, index: 9)), from: 2, as: 200, by: &echo) == .tooManyStreams)
 
         echo = FrameEcho(serverFrames: .none) { 7 }
         try echo.install(key(1), of: "alice")
-        #expect(refusal(try sealed(key(1))) == .noOwnKey)
+        #expect(refusal(of: try sealed(key(1)), from: 1, by: &echo) == .noOwnKey)
     }
 
-    @Test("a frame cut anywhere, or with any byte changed, is refused or passes as the sender made it")
+    @Test("a stream that goes to somebody else is found again once its key is not trusted any more")
+    func reusedStream() throws {
+        var echo = try echo()
+        #expect(refusal(of: try sealed(key(1)), from: 1, by: &echo) == nil)
+        try echo.install(key(6), of: "carol")
+        let frame = try sealed(key(6))
+        for _ in 0..<MediaKeyRing.failureTolerance {
+            #expect(refusal(of: frame, from: 1, by: &echo) == .authentication)
+        }
+        #expect(refusal(of: frame, from: 1, by: &echo) == .distrustedKey(index: 0))
+        #expect(refusal(of: frame, from: 1, by: &echo) == nil)
+    }
+
+    @Test("a frame cut anywhere, or with any byte changed, is refused")
     func hostile() throws {
         var echo = try echo()
         let frame = try sealed(key(1))
         for length in 1..<frame.count {
-            var cut = Array(frame.prefix(length))
-            #expect(throws: FrameRefusal.self) { try echo.echo(&cut, of: "alice", ssrc: 1, timestamp: 1) }
+            #expect(refusal(of: Array(frame.prefix(length)), from: 1, by: &echo) == .unknownSender)
         }
         for offset in frame.indices {
             var changed = frame
             changed[offset] ^= 0x20
-            #expect(throws: FrameRefusal.self) { try echo.echo(&changed, of: "alice", ssrc: 1, timestamp: 1) }
+            #expect(refusal(of: changed, from: 1, by: &echo) == .unknownSender)
+        }
+        #expect(refusal(of: frame, from: 1, by: &echo) == nil)
+        for stream in UInt32.min..<2_000 {
+            #expect(refusal(of: frame, from: stream, by: &echo) == nil)
+        }
+    }
+
+    private func refusal(
+        of frame: [UInt8], from stream: UInt32, as ssrc: UInt32 = 5, by echo: inout FrameEcho,
+    ) -> FrameRefusal? {
+        var frame = frame
+        do throws(FrameRefusal) {
+            try echo.echo(&frame, from: stream, ssrc: ssrc, timestamp: 1)
+            return nil
+        } catch {
+            return error
         }
     }
 }
