@@ -66,7 +66,7 @@ let package = Package(
             swiftSettings: socketSettings
         ),
         .target(name: "CallEvents", swiftSettings: settings),
-        .target(name: "OlmE2EE", dependencies: ["COpenSSLShims"], swiftSettings: settings),
+        .target(name: "OlmE2EE", dependencies: ["CallEvents", "COlm", "COpenSSLShims"], swiftSettings: settings),
         .target(name: "TURNCreds", dependencies: ["COpenSSLShims"], swiftSettings: settings),
 
         // MARK: C at the edge
@@ -75,6 +75,7 @@ let package = Package(
         .target(name: "COpenSSLShims"),
         .target(name: "CUsrSCTP"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "COlm", pkgConfig: "olm", providers: [.apt(["libolm-dev"])]),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CResolv"),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -112,7 +113,8 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .testTarget(name: "OlmE2EETests", dependencies: ["COpenSSLShims", "OlmE2EE"], swiftSettings: settings),
+        .testTarget(
+            name: "OlmE2EETests", dependencies: ["CallEvents", "COpenSSLShims", "OlmE2EE"], swiftSettings: settings),
         .testTarget(name: "TURNCredsTests", dependencies: ["TURNCreds"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -30,7 +30,7 @@ fail() {
 debian_packages() {
     case $1 in
         build)
-            echo "libssl-dev libusrsctp-dev libsqlite3-dev libcurl4-openssl-dev libpq-dev zlib1g-dev"
+            echo "libssl-dev libusrsctp-dev libsqlite3-dev libcurl4-openssl-dev libolm-dev libpq-dev zlib1g-dev"
             echo "pkg-config git ca-certificates"
             ;;
         call) echo "python3 python3-venv" ;;
@@ -118,7 +118,7 @@ if has_part call || has_part tests; then
     clients=(livekit==1.2.0 livekit-api==1.2.2 numpy)
     # One list for the environment: the second part adds to the first.
     if has_part tests || [ -e "$testbed/clients/with-tests" ]; then
-        clients+=(playwright==1.65.2 pytest==9.0.3 PyYAML==6.0.3)
+        clients+=(playwright==1.65.2 pytest==9.0.3 PyYAML==6.0.3 vodozemac==0.10.0)
     fi
     python_environment clients "${clients[@]}"
     if has_part tests; then touch "$testbed/clients/with-tests"; fi

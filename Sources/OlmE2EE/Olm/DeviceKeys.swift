@@ -1,0 +1,92 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+
+/// A device of a user.
+package struct DeviceAddress: Hashable, Sendable, CustomStringConvertible {
+    package var user: UserID
+    package var device: DeviceID
+
+    package init(user: UserID, device: DeviceID) {
+        self.user = user
+        self.device = device
+    }
+
+    package var description: String { "\(user) \(device)" }
+}
+
+/// The keys of a device, which it has signed itself.
+package struct DeviceKeys: Equatable, Sendable {
+    package var address: DeviceAddress
+    /// Unpadded base64, as everywhere.
+    package var curve25519: String
+    package var ed25519: String
+    /// Its owner's self-signing key has signed it.
+    package var isCrossSigned: Bool
+
+    /// Characters of a 32-byte key.
+    static let keyLength = 43
+
+    static func isKey(_ text: String) -> Bool {
+        text.utf8.count == keyLength && UnpaddedBase64.decode(text)?.count == 32
+    }
+
+    /// Reads one entry of `device_keys` in the answer of `/keys/query`.
+    init(
+        _ json: JSONObject, address: DeviceAddress, selfSigningKey: String?,
+    ) throws(OlmRefusal) {
+        let device = address.device.rawValue
+        guard json["user_id"]?.string == address.user.rawValue, json["device_id"]?.string == device,
+            let curve = json["keys"]?["curve25519:\(device)"]?.string, Self.isKey(curve),
+            let ed = json["keys"]?["ed25519:\(device)"]?.string, Self.isKey(ed),
+            SignedJSON.isSigned(json, by: address.user, name: device, key: ed)
+        else { throw .invalidDeviceKeys }
+        self.address = address
+        self.curve25519 = curve
+        self.ed25519 = ed
+        self.isCrossSigned =
+            selfSigningKey.map { SignedJSON.isSigned(json, by: address.user, name: $0, key: $0) } ?? false
+    }
+
+    init?(_ record: OlmRecord) {
+        guard let user = UserID(record.owner), let device = DeviceID(record.key), let json = record.json,
+            let curve = json["curve25519"]?.string, let ed = json["ed25519"]?.string
+        else { return nil }
+        self.address = DeviceAddress(user: user, device: device)
+        self.curve25519 = curve
+        self.ed25519 = ed
+        self.isCrossSigned = json["cross_signed"]?.bool ?? false
+    }
+
+    func record(at now: UnixMilliseconds) -> OlmRecord {
+        OlmRecord(
+            .device, owner: address.user.rawValue, key: address.device.rawValue,
+            json: [
+                "curve25519": .string(curve25519), "ed25519": .string(ed25519), "cross_signed": .bool(isCrossSigned),
+            ], touched: now)
+    }
+}
+
+/// The cross-signing keys of a user in the answer of `/keys/query`.
+package enum CrossSigningAnswer {
+    /// The user's self-signing key, if the master key has signed it.
+    static func selfSigningKey(of user: UserID, in answer: JSONValue) -> String? {
+        guard let master = key("master", of: user, in: answer),
+            let selfSigning = key("self_signing", of: user, in: answer),
+            SignedJSON.isSigned(selfSigning.json, by: user, name: master.key, key: master.key)
+        else { return nil }
+        return selfSigning.key
+    }
+
+    /// One key of a usage with the object it stands in.
+    static func key(_ usage: String, of user: UserID, in answer: JSONValue) -> (key: String, json: JSONObject)? {
+        guard let json = answer["\(usage)_keys"]?[user.rawValue]?.object, json["user_id"]?.string == user.rawValue,
+            json["usage"]?.array?.contains(.string(usage)) == true, let keys = json["keys"]?.object, keys.count == 1,
+            let entry = keys.first, let key = entry.value.string, entry.key == "ed25519:\(key)", DeviceKeys.isKey(key)
+        else { return nil }
+        return (key, json)
+    }
+}

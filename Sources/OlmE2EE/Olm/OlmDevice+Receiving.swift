@@ -1,0 +1,177 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+
+/// A decrypted to-device message of a cross-signed device.
+package struct ToDeviceMessage: Equatable, Sendable {
+    package var sender: DeviceAddress
+    package var type: String
+    package var content: JSONObject
+
+    package init(sender: DeviceAddress, type: String, content: JSONObject) {
+        self.sender = sender
+        self.type = type
+        self.content = content
+    }
+}
+
+/// What became of a to-device message.
+package enum ToDeviceOutcome: Equatable, Sendable {
+    case message(ToDeviceMessage)
+    /// Events of this Megolm session can be read now.
+    case roomKey(RoomID, sessionID: String)
+    /// It is kept until the devices of its sender are known.
+    case waiting
+    /// It had no purpose but to arrive.
+    case dummy
+    case refused(OlmRefusal, from: UserID?)
+}
+
+/// Messages of other devices.
+extension OlmDevice {
+    /// After this time a device may have another fresh session.
+    static let renewalMilliseconds: Milliseconds = 3_600_000
+
+    /// Takes one to-device event of a transaction or a sync.
+    package mutating func receive(
+        _ event: JSONValue, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        guard let sender = event["sender"]?.string.flatMap(UserID.init), let type = event["type"]?.string,
+            type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
+        else { return .refused(.malformed, from: nil) }
+        switch type {
+        case "m.room.encrypted": return try receive(content, from: sender, mayWait: true, in: store, at: now)
+        case "m.room_key_request": return .refused(.roomKeyRequest, from: sender)
+        case "m.room_key.withheld", "org.matrix.room_key.withheld":
+            // The other side has no session with us: begin one, at most as often as after a broken message.
+            if content["code"]?.string == "m.no_olm", let key = content["sender_key"]?.string,
+                let device = try device(ofSenderKey: key, of: sender, in: store)
+            {
+                try renew(device, in: store, at: now)
+            }
+            return .refused(.roomKeyWithheld, from: sender)
+        default: return .refused(.notEncrypted, from: sender)
+        }
+    }
+
+    /// - Parameter mayWait: Whether the sender's devices can still be asked for.
+    mutating func receive(
+        _ content: JSONObject, from sender: UserID, mayWait: Bool, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        do {
+            guard content["algorithm"]?.string == Algorithm.olm else { throw OlmRefusal.unknownAlgorithm }
+            guard let senderKey = content["sender_key"]?.string, DeviceKeys.isKey(senderKey),
+                let ciphertexts = content["ciphertext"]?.object
+            else { throw OlmRefusal.malformed }
+            guard let ciphertext = ciphertexts[curve25519] else { throw OlmRefusal.notForUs }
+            guard let kind = ciphertext["type"]?.integer.flatMap({ OlmMessage.Kind(rawValue: Int(clamping: $0)) }),
+                let body = ciphertext["body"]?.string, !body.isEmpty, body.utf8.count <= Limit.ciphertext,
+                UnpaddedBase64.decode(body) != nil
+            else { throw OlmRefusal.malformed }
+            let digest = Self.digest(body)
+            guard try store.record(.seen, owner: "", key: digest) == nil else { throw OlmRefusal.repetition }
+            let device = try device(ofSenderKey: senderKey, of: sender, in: store)
+            guard let device, device.isCrossSigned || !mayWait else {
+                guard mayWait else { throw OlmRefusal.unknownDevice }
+                return try wait(content, digest: digest, from: sender, in: store, at: now)
+            }
+            let message = OlmMessage(kind: kind, body: Array(body.utf8))
+            guard var plain = try open(message, from: device, in: store, at: now) else {
+                try renew(device, in: store, at: now)
+                throw OlmRefusal.undecryptable
+            }
+            defer { OlmBuffer.wipe(&plain) }
+            try store.put(OlmRecord(.seen, key: digest, touched: now))
+            return try take(try checked(plain, from: device), in: store, at: now)
+        } catch let refusal as OlmRefusal {
+            return .refused(refusal, from: sender)
+        }
+    }
+
+    private mutating func wait(
+        _ content: JSONObject, digest: String, from sender: UserID, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        let waiting = try store.records(.waiting, owner: sender.rawValue)
+        guard waiting.count < Limit.waitingOfSender || waiting.contains(where: { $0.key == digest }),
+            try store.owners(.waiting).count < Limit.waiting
+        else { throw OlmRefusal.tooManyWaiting }
+        // Only what is for us: an event may hold ciphertexts for many devices.
+        var kept = content
+        kept["ciphertext"] = .object((content["ciphertext"]?.object ?? [:]).filter { $0.key == curve25519 })
+        try store.put(OlmRecord(.waiting, owner: sender.rawValue, key: digest, json: kept, touched: now))
+        usersToQuery.insert(sender)
+        return .waiting
+    }
+
+    /// Decrypts with the sessions that the sender has with us, or with the one that the message begins; nil when none
+    /// can.
+    private func open(
+        _ message: OlmMessage, from device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> [UInt8]? {
+        let senderKey = device.curve25519
+        for record in try store.records(.session, owner: senderKey) {
+            guard let session = try? OlmSession(pickle: record.value, key: key) else { continue }
+            if message.kind == .preKey, !session.matches(identityKey: senderKey, message: message.body) { continue }
+            guard let plain = try? session.decrypt(message) else {
+                // The one-time key of the session is used up: there is no other way to read this message.
+                if message.kind == .preKey { return nil }
+                continue
+            }
+            try save(session, with: senderKey, in: store, at: now)
+            return plain
+        }
+        guard message.kind == .preKey else { return nil }
+        let account = try account(from: store)
+        guard let session = try? account.makeInboundSession(identityKey: senderKey, message: message.body),
+            let plain = try? session.decrypt(message)
+        else { return nil }
+        account.forgetOneTimeKey(of: session)
+        try save(account, in: store, at: now)
+        try save(session, with: senderKey, in: store, at: now)
+        return plain
+    }
+
+    /// The checks of "Validation of incoming decrypted events".
+    private func checked(_ plain: [UInt8], from device: DeviceKeys) throws(OlmRefusal) -> ToDeviceMessage {
+        guard let event = try? JSONValue.parse(plain), let type = event["type"]?.string,
+            type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
+        else { throw .malformedPlaintext }
+        guard event["sender"]?.string == device.address.user.rawValue else { throw .wrongSender }
+        guard event["recipient"]?.string == address.user.rawValue,
+            event["recipient_keys"]?["ed25519"]?.string == ed25519
+        else { throw .wrongRecipient }
+        guard event["keys"]?["ed25519"]?.string == device.ed25519 else { throw .wrongFingerprint }
+        guard type != "m.room.encrypted" else { throw .nestedEncryption }
+        guard device.isCrossSigned else { throw .notCrossSigned }
+        return ToDeviceMessage(sender: device.address, type: type, content: content)
+    }
+
+    private func take(
+        _ message: ToDeviceMessage, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        switch message.type {
+        case "m.dummy": return .dummy
+        case "m.forwarded_room_key": throw OlmRefusal.forwardedRoomKey
+        case "m.room_key": return try takeRoomKey(message, in: store, at: now)
+        default: return .message(message)
+        }
+    }
+
+    // MARK: Fresh sessions
+
+    private mutating func renew(_ device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds) throws {
+        let last = try store.record(.renewal, owner: "", key: device.curve25519)?.touched
+        if let last, now - last < Self.renewalMilliseconds, now >= last { return }
+        try store.put(OlmRecord(.renewal, key: device.curve25519, touched: now))
+        devicesToRenew.insert(device.address)
+    }
+
+    /// Devices to which a one-time key is to be claimed and an `m.dummy` sent.
+    package mutating func takeDevicesToRenew() -> Set<DeviceAddress> {
+        defer { devicesToRenew = [] }
+        return devicesToRenew
+    }
+}

@@ -1,0 +1,110 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+
+/// What became of an encrypted room event.
+package enum EncryptedEventOutcome: Equatable, Sendable {
+    case opened(RoomEvent)
+    /// The room key is not here yet.
+    case missingKey(sessionID: String)
+    case refused(OlmRefusal)
+}
+
+/// Events of encrypted rooms, read.
+extension OlmDevice {
+    /// Keeps the key of `m.room_key`.
+    func takeRoomKey(
+        _ message: ToDeviceMessage, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        let content = message.content
+        guard content["algorithm"]?.string == Algorithm.megolm,
+            let room = content["room_id"]?.string.flatMap(RoomID.init),
+            let sessionID = content["session_id"]?.string, DeviceKeys.isKey(sessionID),
+            let sessionKey = content["session_key"]?.string, sessionKey.utf8.count <= 1_024,
+            let session = try? MegolmInbound(sessionKey: sessionKey)
+        else { throw OlmRefusal.malformedRoomKey }
+        guard try session.id() == sessionID else { throw OlmRefusal.roomKeyMismatch }
+        if let record = try store.record(.inbound, owner: room.rawValue, key: sessionID),
+            let known = record.json.flatMap(RoomKeyRecord.init)
+        {
+            guard known.sender == message.sender else { throw OlmRefusal.roomKeyOfOtherDevice }
+            let before = try MegolmInbound(pickle: known.pickle, key: key)
+            guard session.firstKnownIndex < before.firstKnownIndex else {
+                return .roomKey(room, sessionID: sessionID)
+            }
+        }
+        let record = RoomKeyRecord(sender: message.sender, pickle: try session.pickle(key: key))
+        try store.put(
+            OlmRecord(.inbound, owner: room.rawValue, key: sessionID, json: record.json, touched: now))
+        try store.trim(.inbound, owner: room.rawValue, to: Limit.inboundOfRoom)
+        return .roomKey(room, sessionID: sessionID)
+    }
+
+    /// Decrypts an `m.room.encrypted` event.
+    package func open(
+        _ event: RoomEvent, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> EncryptedEventOutcome {
+        do {
+            guard event.content["algorithm"]?.string == Algorithm.megolm else { throw OlmRefusal.unknownAlgorithm }
+            guard let sessionID = event.content["session_id"]?.string, DeviceKeys.isKey(sessionID),
+                let ciphertext = event.content["ciphertext"]?.string, !ciphertext.isEmpty,
+                ciphertext.utf8.count <= Limit.ciphertext, UnpaddedBase64.decode(ciphertext) != nil
+            else { throw OlmRefusal.malformed }
+            guard let record = try store.record(.inbound, owner: event.roomID.rawValue, key: sessionID),
+                let known = record.json.flatMap(RoomKeyRecord.init)
+            else { return .missingKey(sessionID: sessionID) }
+            guard known.sender.user == event.sender else { throw OlmRefusal.eventOfOtherUser }
+            let session = try MegolmInbound(pickle: known.pickle, key: key)
+            let plain: [UInt8]
+            let index: UInt32
+            do throws(OlmFault) {
+                (plain, index) = try session.decrypt(ciphertext)
+            } catch {
+                throw OlmRefusal.eventUndecryptable
+            }
+            guard let inner = try? JSONValue.parse(plain), let type = inner["type"]?.string, !type.isEmpty,
+                type.utf8.count <= MatrixText.maximumByteCount, var content = inner["content"]?.object
+            else { throw OlmRefusal.malformedPlaintext }
+            guard inner["room_id"]?.string == event.roomID.rawValue else { throw OlmRefusal.wrongRoom }
+            guard type != "m.room.encrypted" else { throw OlmRefusal.nestedEncryption }
+            let used = try store.record(.index, owner: sessionID, key: "\(index)")
+            guard used.map({ $0.value == Array(event.eventID.rawValue.utf8) }) ?? true else { throw OlmRefusal.replay }
+            try store.put(
+                OlmRecord(
+                    .index, owner: sessionID, key: "\(index)", value: Array(event.eventID.rawValue.utf8), touched: now))
+            // Relations stand outside, where servers can read them.
+            if content["m.relates_to"] == nil { content["m.relates_to"] = event.content["m.relates_to"] }
+            return .opened(event.decrypted(type: type, content: content, by: known.sender.device))
+        } catch let refusal as OlmRefusal {
+            return .refused(refusal)
+        }
+    }
+}
+
+/// A stored Megolm session of another device.
+struct RoomKeyRecord {
+    var sender: DeviceAddress
+    var pickle: [UInt8]
+
+    init(sender: DeviceAddress, pickle: [UInt8]) {
+        self.sender = sender
+        self.pickle = pickle
+    }
+
+    init?(_ json: JSONObject) {
+        guard let user = json["user"]?.string.flatMap(UserID.init),
+            let device = json["device"]?.string.flatMap(DeviceID.init), let pickle = json["pickle"]?.string
+        else { return nil }
+        self.init(sender: DeviceAddress(user: user, device: device), pickle: Array(pickle.utf8))
+    }
+
+    var json: JSONObject {
+        [
+            "user": .string(sender.user.rawValue), "device": .string(sender.device.rawValue),
+            "pickle": .string(OlmBuffer.text(pickle)),
+        ]
+    }
+}

@@ -1,0 +1,127 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+
+/// What must reach whom before the next event of a room is encrypted.
+package struct RoomKeyDistribution: Sendable {
+    package var room: RoomID
+    package var sessionID: String
+    /// Devices that lack the key, and may have it.
+    package var recipients: [DeviceKeys]
+    /// Devices that nobody has cross-signed: they are told that they get none.
+    package var refused: [DeviceKeys]
+    /// The content of `m.room_key`.
+    package var content: JSONObject
+
+    /// The content of `m.room_key.withheld`, which is sent in the clear.
+    package func withheld(senderKey: String) -> JSONObject {
+        [
+            "algorithm": .string(OlmDevice.Algorithm.megolm), "room_id": .string(room.rawValue),
+            "session_id": .string(sessionID), "sender_key": .string(senderKey), "code": .string("m.unverified"),
+            "reason": .string("The device is not cross-signed by its owner."),
+        ]
+    }
+}
+
+/// Events of encrypted rooms, written.
+extension OlmDevice {
+    /// After this time, or this many events, a room gets a new session, as the specification's defaults say.
+    static let rotationMilliseconds: Milliseconds = 7 * 24 * 3_600_000
+    static let rotationMessages: UInt32 = 100
+
+    /// Whether we have ever encrypted in a room: then it stays encrypted for us, whatever its state says later.
+    package func hasEncrypted(in room: RoomID, store: any OlmStore) throws -> Bool {
+        try store.record(.outbound, owner: room.rawValue, key: "") != nil
+    }
+
+    /// The session for the next event of a room; a new one when there is none, it is used up, or somebody who has its
+    /// key shall not read on.
+    ///
+    /// - Parameter devices: All that may read the room now.
+    package func distribution(
+        of room: RoomID, to devices: [DeviceKeys], in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> RoomKeyDistribution {
+        let trusted = devices.filter(\.isCrossSigned)
+        let allowed = Set(trusted.map(\.address.shareKey))
+        var shared: Set<String> = []
+        var session: MegolmOutbound?
+        var sessionID = ""
+        if let known = try outbound(of: room, in: store) {
+            sessionID = try known.session.id()
+            let shares = try store.records(.share, owner: sessionID)
+            shared = Set(shares.map(\.key))
+            let holders = Set(shares.filter { !$0.value.isEmpty }.map(\.key))
+            let isFresh = now >= known.made && now - known.made < Self.rotationMilliseconds
+            if isFresh, known.session.messageCount < Self.rotationMessages, holders.isSubset(of: allowed) {
+                session = known.session
+            } else {
+                try store.removeAll(.share, owner: sessionID)
+                shared = []
+            }
+        }
+        let current = try session ?? MegolmOutbound()
+        if session == nil {
+            sessionID = try current.id()
+            try store.put(
+                OlmRecord(.outbound, owner: room.rawValue, value: try current.pickle(key: key), touched: now))
+        }
+        return RoomKeyDistribution(
+            room: room, sessionID: sessionID, recipients: trusted.filter { !shared.contains($0.address.shareKey) },
+            refused: devices.filter { !$0.isCrossSigned && !shared.contains($0.address.shareKey) },
+            content: [
+                "algorithm": .string(Algorithm.megolm), "room_id": .string(room.rawValue),
+                "session_id": .string(sessionID), "session_key": .string(try current.sessionKey()),
+            ])
+    }
+
+    /// The key went out to some devices, and others were told that they get none.
+    package func wereSent(
+        _ distribution: RoomKeyDistribution, to recipients: [DeviceAddress], told refused: [DeviceAddress],
+        in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        for device in recipients {
+            try store.put(
+                OlmRecord(.share, owner: distribution.sessionID, key: device.shareKey, value: [1], touched: now))
+        }
+        for device in refused {
+            try store.put(OlmRecord(.share, owner: distribution.sessionID, key: device.shareKey, touched: now))
+        }
+    }
+
+    /// The content of an `m.room.encrypted` event, with the session of ``distribution(of:to:in:at:)``; nil without one.
+    package func encrypt(
+        _ type: String, _ content: JSONObject, in room: RoomID, store: any OlmStore,
+    ) throws -> JSONObject? {
+        guard let known = try outbound(of: room, in: store) else { return nil }
+        var plain = JSONValue.object([
+            "type": .string(type), "content": .object(content), "room_id": .string(room.rawValue),
+        ]).compactJSON
+        defer { OlmBuffer.wipe(&plain) }
+        let ciphertext = try known.session.encrypt(plain)
+        try store.put(
+            OlmRecord(
+                .outbound, owner: room.rawValue, value: try known.session.pickle(key: key), touched: known.made))
+        var outer: JSONObject = [
+            "algorithm": .string(Algorithm.megolm), "sender_key": .string(curve25519),
+            "device_id": .string(address.device.rawValue), "session_id": .string(try known.session.id()),
+            "ciphertext": .string(ciphertext),
+        ]
+        outer["m.relates_to"] = content["m.relates_to"]
+        return outer
+    }
+
+    private func outbound(
+        of room: RoomID, in store: any OlmStore,
+    ) throws -> (session: MegolmOutbound, made: UnixMilliseconds)? {
+        guard let record = try store.record(.outbound, owner: room.rawValue, key: "") else { return nil }
+        return (try MegolmOutbound(pickle: record.value, key: key), record.touched)
+    }
+}
+
+extension DeviceAddress {
+    /// Unique, because no user id holds a line break.
+    fileprivate var shareKey: String { "\(user.rawValue)\n\(device.rawValue)" }
+}

@@ -1,0 +1,141 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import COpenSSLShims
+package import CallEvents
+
+/// One end-to-end encrypted device of ours: what it must ask the homeserver for, what it says to other devices and what
+/// they say to it (Matrix specification, "End-to-End Encryption").
+///
+/// Free of input and output but for its ``OlmStore``. It holds no key between two calls: each reads what it needs and
+/// stores what it changed, so that a transaction of the store which fails undoes all of it.
+package struct OlmDevice: Sendable {
+    package enum Algorithm {
+        package static let olm = "m.olm.v1.curve25519-aes-sha2"
+        package static let megolm = "m.megolm.v1.aes-sha2"
+        static let oneTimeKey = "signed_curve25519"
+    }
+
+    /// How much is remembered. What goes beyond is forgotten, the longest unused first.
+    enum Limit {
+        static let sessionsOfPeer = 5
+        static let sessions = 20_000
+        static let devicesOfUser = 200
+        static let devices = 50_000
+        static let users = 20_000
+        static let seen = 20_000
+        static let waiting = 1_000
+        static let waitingOfSender = 50
+        static let inboundOfRoom = 2_000
+        static let inbound = 20_000
+        static let indexes = 50_000
+        static let shares = 50_000
+        static let rooms = 10_000
+        /// Characters of a ciphertext; events have at most 64 KiB.
+        static let ciphertext = 1 << 17
+    }
+
+    package let address: DeviceAddress
+    /// What others encrypt for.
+    package let curve25519: String
+    /// The fingerprint, which signs.
+    package let ed25519: String
+    let key: PickleKey
+
+    /// Users whose devices must be asked for.
+    var usersToQuery: Set<UserID> = []
+    /// Devices that get a fresh session because a message of theirs could not be decrypted.
+    var devicesToRenew: Set<DeviceAddress> = []
+
+    private init(address: DeviceAddress, account: OlmAccount, key: PickleKey) throws {
+        guard let keys = try? JSONValue.parse(account.identityKeys()), let curve = keys["curve25519"]?.string,
+            let ed = keys["ed25519"]?.string
+        else { throw OlmFault(code: "NO_IDENTITY_KEYS") }
+        self.address = address
+        self.curve25519 = curve
+        self.ed25519 = ed
+        self.key = key
+    }
+
+    /// A new identity; forgets whatever the store holds.
+    package init(
+        creating address: DeviceAddress, key: PickleKey, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        let account = try OlmAccount()
+        try self.init(address: address, account: account, key: key)
+        try store.clear()
+        try save(account, in: store, at: now)
+    }
+
+    /// The stored identity; nil when there is none.
+    ///
+    /// - Throws: ``OlmFault`` when `key` is not the one it was stored with.
+    package init?(restoring user: UserID, key: PickleKey, from store: any OlmStore) throws {
+        guard let record = try store.records(.account, owner: "").first, let device = DeviceID(record.key) else {
+            return nil
+        }
+        let account = try OlmAccount(pickle: record.value, key: key)
+        try self.init(address: DeviceAddress(user: user, device: device), account: account, key: key)
+        for record in try store.records(.user, owner: "") where record.touched == 0 {
+            if let user = UserID(record.key) { usersToQuery.insert(user) }
+        }
+        for sender in try store.owners(.waiting) {
+            if let user = UserID(sender) { usersToQuery.insert(user) }
+        }
+    }
+
+    // MARK: The account
+
+    func account(from store: any OlmStore) throws -> OlmAccount {
+        guard let record = try store.record(.account, owner: "", key: address.device.rawValue) else {
+            throw OlmFault(code: "NO_ACCOUNT")
+        }
+        return try OlmAccount(pickle: record.value, key: key)
+    }
+
+    func save(_ account: OlmAccount, in store: any OlmStore, at now: UnixMilliseconds) throws {
+        try store.put(
+            OlmRecord(.account, key: address.device.rawValue, value: try account.pickle(key: key), touched: now))
+    }
+
+    /// `object` with a signature of this device.
+    func sign(_ object: JSONObject, with account: OlmAccount) throws -> JSONObject {
+        SignedJSON.adding(
+            try account.sign(SignedJSON.signedBytes(of: object)), by: address.user,
+            keyID: "ed25519:\(address.device)", to: object)
+    }
+
+    // MARK: Housekeeping
+
+    /// Forgets what is beyond the limits or too old; called from time to time.
+    ///
+    /// - Returns: the messages that waited too long.
+    package func tidy(in store: any OlmStore, at now: UnixMilliseconds) throws -> Int {
+        for (kind, count) in [
+            (OlmRecord.Kind.session, Limit.sessions), (.device, Limit.devices), (.user, Limit.users),
+            (.seen, Limit.seen), (.inbound, Limit.inbound), (.index, Limit.indexes), (.share, Limit.shares),
+            (.outbound, Limit.rooms), (.renewal, Limit.devices),
+        ] {
+            try store.trim(kind, owner: nil, to: count)
+        }
+        if try store.removeOlder(.oldFallbackKey, than: now - Self.oldFallbackKeyMilliseconds) > 0 {
+            let account = try account(from: store)
+            account.forgetOldFallbackKey()
+            try save(account, in: store, at: now)
+        }
+        return try store.removeOlder(.waiting, than: now - Self.waitingMilliseconds)
+    }
+
+    static let oldFallbackKeyMilliseconds: Milliseconds = 3_600_000
+    static let waitingMilliseconds: Milliseconds = 3_600_000
+
+    /// Unpadded base64 of the SHA-256 of some text.
+    static func digest(_ text: String) -> String {
+        var digest = [UInt8](repeating: 0, count: 32)
+        let bytes = Array(text.utf8)
+        _ = COpenSSLShims_sha256(bytes, bytes.count, &digest)
+        return UnpaddedBase64.encode(digest)
+    }
+}

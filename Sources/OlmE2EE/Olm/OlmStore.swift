@@ -1,0 +1,85 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+package import CallEvents
+
+/// One row of what a device remembers.
+package struct OlmRecord: Equatable, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
+        /// Our account; one row.
+        case account
+        /// The seeds of our cross-signing keys, sealed; one row.
+        case seeds
+        /// The fallback key before the current one, while it is usable; one row.
+        case oldFallbackKey
+        /// Where the next catch-up sync begins; one row.
+        case syncToken
+        /// Olm sessions, by the other side's curve25519 key.
+        case session
+        /// Verified keys of devices, by user.
+        case device
+        /// Users whose devices were asked for; `touched` is when, 0 when they have changed since.
+        case user
+        /// Digests of Olm messages that were decrypted.
+        case seen
+        /// Messages that wait for the keys of their sender's devices, by sender.
+        case waiting
+        /// Devices to which a fresh session was made because an old one was broken, and when.
+        case renewal
+        /// Megolm sessions of others, by room.
+        case inbound
+        /// Which event used which index, by Megolm session.
+        case index
+        /// Our Megolm session, by room.
+        case outbound
+        /// Who has the key of our Megolm session, by session.
+        case share
+    }
+
+    package var kind: Kind
+    package var owner: String
+    package var key: String
+    package var value: [UInt8]
+    /// When it was last of use.
+    package var touched: UnixMilliseconds
+
+    package init(_ kind: Kind, owner: String = "", key: String = "", value: [UInt8] = [], touched: UnixMilliseconds) {
+        self.kind = kind
+        self.owner = owner
+        self.key = key
+        self.value = value
+        self.touched = touched
+    }
+
+    init(_ kind: Kind, owner: String = "", key: String = "", json: JSONObject, touched: UnixMilliseconds) {
+        self.init(kind, owner: owner, key: key, value: JSONValue.object(json).compactJSON, touched: touched)
+    }
+
+    /// The value as JSON; nil when it is something else.
+    var json: JSONObject? { (try? JSONValue.parse(value))?.object }
+}
+
+/// Where a device's memory is kept. All that one call of ``OlmDevice`` stores belongs together, with whatever its caller
+/// stores because of it: a ratchet that moved on without its message can not be moved back.
+package protocol OlmStore {
+    func record(_ kind: OlmRecord.Kind, owner: String, key: String) throws -> OlmRecord?
+    /// The last touched first.
+    func records(_ kind: OlmRecord.Kind, owner: String) throws -> [OlmRecord]
+    /// Every owner of records of the kind.
+    func owners(_ kind: OlmRecord.Kind) throws -> [String]
+    /// Stores in place of one with the same kind, owner and key.
+    func put(_ record: OlmRecord) throws
+    func remove(_ kind: OlmRecord.Kind, owner: String, key: String) throws
+    /// All of an owner.
+    func removeAll(_ kind: OlmRecord.Kind, owner: String) throws
+    /// Keeps the last touched `count` of an owner, or of the whole kind when there is no owner.
+    func trim(_ kind: OlmRecord.Kind, owner: String?, to count: Int) throws
+    /// Those touched before `time`, removed.
+    ///
+    /// - Returns: how many.
+    func removeOlder(_ kind: OlmRecord.Kind, than time: UnixMilliseconds) throws -> Int
+    /// Forgets the whole device.
+    func clear() throws
+}

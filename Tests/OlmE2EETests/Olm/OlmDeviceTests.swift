@@ -1,0 +1,219 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import CallEvents
+import Testing
+
+@testable import OlmE2EE
+
+@Suite("An Olm device")
+struct OlmDeviceTests {
+    private var server = KeyServer()
+    private var alice: Party
+    private var bot: Party
+    private let content: JSONObject = ["n": .integer(1)]
+
+    init() throws {
+        alice = try Party("@alice:example.org", "ALICE")
+        bot = try Party("@bot:example.org", "BOT")
+        try alice.publish(to: &server)
+        try bot.publish(to: &server)
+        try alice.know([bot.device.address.user], from: server)
+        try bot.know([alice.device.address.user], from: server)
+        #expect(try alice.claim(bot.device.address, at: &server).isEmpty)
+    }
+
+    private func message(_ type: String, _ content: JSONObject, from party: Party) -> ToDeviceOutcome {
+        .message(ToDeviceMessage(sender: party.device.address, type: type, content: content))
+    }
+
+    /// The event with another body of its ciphertext.
+    private func corrupted(_ event: JSONValue, for party: Party) throws -> JSONValue {
+        try changed(event, for: party) { body in
+            let middle = body.index(body.startIndex, offsetBy: body.count / 2)
+            let other: Character = body[middle] == "A" ? "B" : "A"
+            return body.replacingCharacters(at: middle, with: other)
+        }
+    }
+
+    private func changed(_ event: JSONValue, for party: Party, _ change: (String) -> String) throws -> JSONValue {
+        var content = try unwrapped(event["content"]?.object)
+        var ciphertext = try unwrapped(content["ciphertext"]?[party.device.curve25519]?.object)
+        ciphertext["body"] = .string(change(try unwrapped(ciphertext["body"]?.string)))
+        content["ciphertext"] = .object([party.device.curve25519: .object(ciphertext)])
+        return .object([
+            "type": .string("m.room.encrypted"), "sender": event["sender"] ?? .null, "content": .object(content),
+        ])
+    }
+
+    @Test("messages go both ways, also after both devices were stored and restored")
+    mutating func exchange() throws {
+        #expect(
+            try bot.receive(alice.event("a.b", content, to: bot.device.address)) == message("a.b", content, from: alice)
+        )
+        bot.device = try unwrapped(
+            OlmDevice(restoring: bot.device.address.user, key: Party.key(), from: bot.store))
+        #expect(
+            try alice.receive(bot.event("b.a", content, to: alice.device.address)) == message("b.a", content, from: bot)
+        )
+        alice.device = try unwrapped(
+            OlmDevice(restoring: alice.device.address.user, key: Party.key(), from: alice.store))
+        #expect(
+            try bot.receive(alice.event("a.c", content, to: bot.device.address)) == message("a.c", content, from: alice)
+        )
+        let other = try unwrapped(PickleKey([UInt8](repeating: 8, count: 32)))
+        #expect(throws: OlmFault.self) {
+            try OlmDevice(restoring: bot.device.address.user, key: other, from: bot.store)
+        }
+    }
+
+    @Test("the same ciphertext counts once")
+    mutating func repetition() throws {
+        let event = try alice.event("a.b", content, to: bot.device.address)
+        #expect(try bot.receive(event) == message("a.b", content, from: alice))
+        #expect(try bot.receive(event) == .refused(.repetition, from: alice.device.address.user))
+    }
+
+    @Test("a message of an unknown device waits for the keys of its sender's devices")
+    mutating func unknownDevice() throws {
+        bot.store.remove(.device, owner: "@alice:example.org", key: "ALICE")
+        bot.store.remove(.user, owner: "", key: "@alice:example.org")
+        #expect(try bot.receive(alice.event("a.b", content, to: bot.device.address)) == .waiting)
+        #expect(bot.device.needsQuery)
+        // A restart in between loses nothing.
+        bot.device = try unwrapped(OlmDevice(restoring: bot.device.address.user, key: Party.key(), from: bot.store))
+        #expect(try bot.query(server) == [message("a.b", content, from: alice)])
+        let event = try alice.event("a.b", content, to: bot.device.address)
+        bot.store.remove(.device, owner: "@alice:example.org", key: "ALICE")
+        #expect(try bot.receive(event) == .waiting)
+        server.forget(alice.device.address)
+        #expect(try bot.query(server) == [.refused(.unknownDevice, from: alice.device.address.user)])
+    }
+
+    @Test("messages that wait are bounded, and not for ever")
+    mutating func waiting() throws {
+        bot.store.remove(.device, owner: "@alice:example.org", key: "ALICE")
+        for _ in 0..<OlmDevice.Limit.waitingOfSender {
+            #expect(try bot.receive(alice.event("a.b", content, to: bot.device.address)) == .waiting)
+        }
+        #expect(
+            try bot.receive(alice.event("a.b", content, to: bot.device.address))
+                == .refused(.tooManyWaiting, from: alice.device.address.user))
+        #expect(try bot.device.tidy(in: bot.store, at: bot.now + 3_600_000) == 0)
+        #expect(try bot.device.tidy(in: bot.store, at: bot.now + 3_600_001) == OlmDevice.Limit.waitingOfSender)
+    }
+
+    @Test("a device that its owner has not cross-signed is not believed, until it is")
+    mutating func crossSigning() throws {
+        var carol = try Party("@carol:example.org", "CAROL")
+        try carol.publish(to: &server, crossSigned: false)
+        try carol.know([bot.device.address.user], from: server)
+        _ = try carol.claim(bot.device.address, at: &server)
+        #expect(try bot.receive(carol.event("a.b", content, to: bot.device.address)) == .waiting)
+        #expect(try bot.query(server) == [.refused(.notCrossSigned, from: carol.device.address.user)])
+        #expect(try bot.receive(carol.event("a.b", content, to: bot.device.address)) == .waiting)
+        server.upload(try carol.device.makeCrossSigning(in: carol.store, at: carol.now), of: carol.device.address.user)
+        #expect(try bot.query(server) == [message("a.b", content, from: carol)])
+    }
+
+    @Test("what is inside must be meant for us and come from the device outside")
+    mutating func claims() throws {
+        // Alice names another recipient than the one she encrypts for.
+        var keys = try unwrapped(try alice.device.device(bot.device.address, in: alice.store))
+        keys.ed25519 = alice.device.ed25519
+        let encrypted = try unwrapped(try alice.device.encrypt("a.b", content, to: keys, in: alice.store))
+        let event: JSONValue = .object([
+            "type": .string("m.room.encrypted"), "sender": .string("@alice:example.org"), "content": .object(encrypted),
+        ])
+        #expect(try bot.receive(event) == .refused(.wrongRecipient, from: alice.device.address.user))
+        #expect(
+            try bot.receive(alice.event("m.room.encrypted", content, to: bot.device.address))
+                == .refused(.nestedEncryption, from: alice.device.address.user))
+        #expect(
+            try bot.receive(alice.event("m.forwarded_room_key", content, to: bot.device.address))
+                == .refused(.forwardedRoomKey, from: alice.device.address.user))
+        #expect(try bot.receive(alice.event("m.dummy", [:], to: bot.device.address)) == .dummy)
+    }
+
+    @Test("clear and malformed messages are refused by name")
+    mutating func malformed() throws {
+        let sender = alice.device.address.user
+        let good = try alice.event("a.b", content, to: bot.device.address)
+        func with(_ type: String, _ content: JSONValue) -> JSONValue {
+            .object(["type": .string(type), "sender": .string(sender.rawValue), "content": content])
+        }
+        #expect(try bot.receive(.null) == .refused(.malformed, from: nil))
+        #expect(try bot.receive(with("m.room_key", .object([:]))) == .refused(.notEncrypted, from: sender))
+        #expect(try bot.receive(with("m.room_key_request", .object([:]))) == .refused(.roomKeyRequest, from: sender))
+        #expect(try bot.receive(with("m.room.encrypted", .object([:]))) == .refused(.unknownAlgorithm, from: sender))
+        #expect(try alice.receive(good) == .refused(.notForUs, from: sender))
+        for body in ["", "A", "not base64", "🙂"] {
+            let event = try changed(good, for: bot) { _ in body }
+            #expect(try bot.receive(event) == .refused(.malformed, from: sender))
+        }
+        // Whatever the bytes are, nothing breaks.
+        for length in 1...200 {
+            let event = try changed(good, for: bot) { String($0.prefix(length)) }
+            guard case .refused = try bot.receive(event) else {
+                Issue.record("\(length) characters were taken")
+                continue
+            }
+        }
+        #expect(try bot.receive(good) == message("a.b", content, from: alice))
+    }
+
+    @Test("A5: a corrupt message leads to one dummy an hour, and the next message is read")
+    mutating func renewal() throws {
+        let sender = alice.device.address.user
+        let bad = try corrupted(alice.event("a.b", content, to: bot.device.address), for: bot)
+        #expect(try bot.receive(bad) == .refused(.undecryptable, from: sender))
+        #expect(bot.device.takeDevicesToRenew() == [alice.device.address])
+        let worse = try corrupted(alice.event("a.b", content, to: bot.device.address), for: bot)
+        #expect(try bot.receive(worse) == .refused(.undecryptable, from: sender))
+        #expect(bot.device.takeDevicesToRenew().isEmpty)
+        bot.now += 3_599_999
+        #expect(try bot.receive(worse) == .refused(.undecryptable, from: sender))
+        #expect(bot.device.takeDevicesToRenew().isEmpty)
+        bot.now += 1
+        #expect(try bot.receive(worse) == .refused(.undecryptable, from: sender))
+        #expect(bot.device.takeDevicesToRenew() == [alice.device.address])
+
+        #expect(try bot.claim(alice.device.address, at: &server).isEmpty)
+        #expect(try alice.receive(bot.event("m.dummy", [:], to: alice.device.address)) == .dummy)
+        #expect(
+            try bot.receive(alice.event("a.b", content, to: bot.device.address)) == message("a.b", content, from: alice)
+        )
+    }
+
+    @Test("of one peer the last used sessions are kept")
+    mutating func sessionLimit() throws {
+        for _ in 0..<OlmDevice.Limit.sessionsOfPeer + 3 {
+            alice.now += 1
+            _ = try alice.claim(bot.device.address, at: &server)
+        }
+        #expect(alice.store.records(.session, owner: bot.device.curve25519).count == OlmDevice.Limit.sessionsOfPeer)
+        #expect(
+            try bot.receive(alice.event("a.b", content, to: bot.device.address)) == message("a.b", content, from: alice)
+        )
+    }
+
+    @Test("both sides begin a session at once: all messages are read")
+    mutating func crossing() throws {
+        #expect(try bot.claim(alice.device.address, at: &server).isEmpty)
+        let there = try alice.event("a.b", content, to: bot.device.address)
+        let back = try bot.event("b.a", content, to: alice.device.address)
+        #expect(try bot.receive(there) == message("a.b", content, from: alice))
+        #expect(try alice.receive(back) == message("b.a", content, from: bot))
+        #expect(
+            try bot.receive(alice.event("a.b", content, to: bot.device.address)) == message("a.b", content, from: alice)
+        )
+    }
+}
+
+extension String {
+    fileprivate func replacingCharacters(at index: Index, with character: Character) -> String {
+        String(self[..<index]) + String(character) + String(self[self.index(after: index)...])
+    }
+}
