@@ -122,7 +122,9 @@ struct LegMembershipTests {
 
     @Test(
         "M4: a delay that is too long is ordered again as the homeserver permits, and restarted in time for it",
-        arguments: [(12_000, 12_000, 4), (nil, 15_000, 5), (90_000, 29_999, 10)] as [(Milliseconds?, Milliseconds, Int)])
+        arguments: [
+            (12_000, 12_000, 4), (nil, 15_000, 5), (90_000, 29_999, 10),
+        ] as [(Milliseconds?, Milliseconds, Int)])
     func delayTooLong(maximum: Milliseconds?, ordered: Milliseconds, restartSeconds: Int) {
         var bed = Bed()
         bed.answers = [.delayTooLong(maximum: maximum)]
