@@ -35,6 +35,26 @@ package enum FrameRefusal: Error, Equatable, Sendable {
     case keyExhausted
     /// OpenSSL refused to encrypt.
     case cipher
+
+    /// The label of a counter.
+    package var name: String {
+        switch self {
+        case .noClearHeader: "noClearHeader"
+        case .tooShort: "tooShort"
+        case .nonceLength: "nonceLength"
+        case .tooLong: "tooLong"
+        case .unknownKey: "unknownKey"
+        case .distrustedKey: "distrustedKey"
+        case .authentication: "authentication"
+        case .serverContent: "serverContent"
+        case .unknownSender: "unknownSender"
+        case .noOwnKey: "noOwnKey"
+        case .tooManyStreams: "tooManyStreams"
+        case .timestampWentBack: "timestampWentBack"
+        case .keyExhausted: "keyExhausted"
+        case .cipher: "cipher"
+        }
+    }
 }
 
 /// Encryption of whole encoded frames, as LiveKit's clients do it between packetiser and codec.
