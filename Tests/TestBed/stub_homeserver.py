@@ -70,9 +70,13 @@ class StubHomeserver:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
-                self.rfile.read(int(self.headers.get("content-length", 0)))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 target = urllib.parse.urlsplit(self.path)
-                reply = stub.reply(self.command, target.path, dict(urllib.parse.parse_qsl(target.query)))
+                query = dict(urllib.parse.parse_qsl(target.query))
+                if self.command == "PUT":
+                    reply = stub.put(target.path, query, json.loads(body))
+                else:
+                    reply = stub.reply(self.command, target.path, query)
                 content = json.dumps(reply.body).encode()
                 self.send_response(reply.status)
                 self.send_header("Content-Type", "application/json")
@@ -152,6 +156,10 @@ class StubHomeserver:
         token = re.search(r"^hs_token:\s*\"?([^\"\s]+)", callbridge.registration.read_text(), re.MULTILINE)[1]
         name = transaction or uuid.uuid4().hex
         return http("PUT", f"{callbridge.url}/_matrix/app/v1/transactions/{name}", {"events": list(events)}, token)
+
+    def put(self, raw_path: str, query: dict[str, str], content: dict) -> Reply:
+        """Events that Callbridge sends; this homeserver takes none."""
+        return self.reply("PUT", raw_path, query)
 
     def reply(self, method: str, raw_path: str, query: dict[str, str]) -> Reply:
         path = urllib.parse.unquote(raw_path)

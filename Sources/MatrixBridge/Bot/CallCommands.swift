@@ -13,6 +13,7 @@ struct CallCommands: Sendable {
     let issued: IssuedIdentities
     let enforcement: CallEnforcement
     let attempts: AttemptLog
+    let legs: LegKeeper
     let clock: ServiceClock
 
     var all: [BotCommand] {
@@ -46,13 +47,15 @@ struct CallCommands: Sendable {
         let calls = await coordinator.calls
         guard !calls.isEmpty else { return .text("No call runs in the rooms that I am in.") }
         let now = clock.unixMilliseconds()
+        let echoes = Set(await legs.rooms.map(\.room))
         return .list(
             calls.count == 1 ? "1 call" : "\(calls.count) calls",
             calls.map { call in
                 let users = Set(call.members.map(\.membership.sender)).count
                 let kind = call.intent.map { ", \($0.rawValue)" } ?? ""
+                let echo = echoes.contains(call.id.roomID) ? ", with my echo" : ""
                 return "\(call.id.roomID): \(users) users with \(call.members.count) devices, for "
-                    + "\(Self.length(now - call.startedAt))\(kind)"
+                    + "\(Self.length(now - call.startedAt))\(kind)\(echo)"
             })
     }
 

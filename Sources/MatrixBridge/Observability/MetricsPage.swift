@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
+import CallEvents
 import FocusSFU
 import FoundationEssentials
 import NIOHTTP1
@@ -87,6 +88,13 @@ struct MetricsPage: Sendable {
                     "callbridge_ghost_memberships_total", "Memberships of clients that died.",
                     GhostClearing.Event.allCases.map { ($0.rawValue, ghosts.events[$0]) })
             }
+            page.gauge("callbridge_echoes", "Echoes in calls.", await matrix.legs.rooms.count)
+            page.counters(
+                "callbridge_echoes_total", "What became of echoes in calls.",
+                LegKeeper.Event.allCases.map { ($0.rawValue, matrix.legs.events[$0]) })
+            page.counters(
+                "callbridge_leg_memberships_total", "What the memberships of our legs in calls met.",
+                LegMembership.Notice.allCases.map { ($0.rawValue, matrix.legs.notices[$0]) })
             page.counters(
                 "callbridge_bot_commands_total", "Texts that were meant for the bot.",
                 BotDesk.Event.allCases.map { ($0.rawValue, matrix.desk.events[$0]) })
