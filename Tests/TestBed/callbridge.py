@@ -78,8 +78,8 @@ class Callbridge:
 
     @property
     def database(self) -> Path:
-        """The SQLite file: the only one in the data directory."""
-        files = [path for path in (self.directory / "data").iterdir() if not path.name.endswith(("-wal", "-shm"))]
+        """The SQLite file: the only database in the data directory."""
+        files = list((self.directory / "data").glob("*.db"))
         assert len(files) == 1, files
         return files[0]
 

@@ -7,6 +7,7 @@ import CallEvents
 import FocusSFU
 import Foundation
 import Logging
+import OlmE2EE
 import ServiceLifecycle
 
 /// The Matrix side of the process: the link to the homeserver, the transaction inbox, the call roster and the token
@@ -17,6 +18,8 @@ struct MatrixServices {
     let enforcement: CallEnforcement
     /// Takes commands; other parts of the service may offer theirs.
     let desk: BotDesk
+    /// The bot's encrypted device. Other parts of the service send and take to-device messages with it.
+    let encryption: BotEncryption
     let keeper: DelayedLeaveKeeper
     let legs: LegKeeper
     /// Nil without the second registration.
@@ -85,13 +88,18 @@ struct MatrixServices {
             policy: policy, focus: control, issued: issued, facts: facts, aliases: aliases, logger: log)
         let errands = WakeUps()
         let administrators = Set(settings.administrators.compactMap { UserID($0) })
+        let encryption = BotEncryption(
+            database: database, bot: bot, key: try Self.loadEncryptionKey(in: dataDirectory), client: client,
+            facts: facts, clock: clock, logger: log)
+        self.encryption = encryption
         let desk = BotDesk(
-            administrators: administrators, bot: bot, client: client, facts: facts, clock: clock, logger: log)
+            administrators: administrators, bot: bot, client: client, facts: facts, encryption: encryption,
+            clock: clock, logger: log)
         self.desk = desk
         let attempts = AttemptLog()
         coordinator = CallCoordinator(
             database: database, enforcement: enforcement, facts: facts, desk: desk,
-            membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
+            encryption: encryption, membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
             errands: errands, clock: clock, logger: log)
         attendance = RoomAttendance(
             client: client, database: database, coordinator: coordinator, bot: bot, wakeUps: errands, clock: clock,
@@ -107,6 +115,7 @@ struct MatrixServices {
             client: client, appServiceID: settings.registrationID, bot: bot, clock: clock, logger: log,
             onFirstContact: {
                 errands.wake()
+                encryption.wakeUps.wake()
                 discoveryReport.wakeUps.wake()
             })
         let delayedEvents = DelayedEvents(
@@ -169,10 +178,21 @@ struct MatrixServices {
             client: client, appServiceID: settings.registrationID, clock: clock, policy: policy, logLevels: logLevels,
             status: {
                 await Self.status(link: link, inbox: inbox, coordinator: coordinator, keeper: keeper, focus: focus)
-                    + echoes.lines()
+                    + [encryption.summary] + echoes.lines()
             })
         await desk.offer(service.all + calls.all + echoes.all)
         do {
+            try await encryption.restore()
+            await encryption.attach(
+                onReadable: { events in
+                    do {
+                        try await coordinator.consume(readable: events)
+                    } catch {
+                        log.error(
+                            "Events whose key came later could not be stored", metadata: ["error.code": "\(error)"])
+                    }
+                },
+                onUnreadable: { desk.couldNotRead($0) })
             try await coordinator.restore()
             try await keeper.restore()
             try await legs.restore()
@@ -225,6 +245,7 @@ struct MatrixServices {
     var services: [any Service] {
         let (inbox, coordinator, link, exchange) = (inbox, coordinator, link, exchange)
         let (attendance, discoveryReport, keeper, desk) = (attendance, discoveryReport, keeper, desk)
+        let encryption = encryption
         var services: [any Service] = [
             UntilShutdown({ await inbox.run() }),
             UntilShutdown({ await coordinator.run() }),
@@ -232,6 +253,7 @@ struct MatrixServices {
             UntilShutdown({ await discoveryReport.run() }),
             UntilShutdown({ await keeper.run() }),
             UntilShutdown({ await desk.run() }),
+            UntilShutdown({ await encryption.run() }),
         ]
         let legs = legs
         services.append(UntilShutdown({ await legs.run() }, atShutdown: { await legs.shutDown() }))
@@ -256,6 +278,17 @@ struct MatrixServices {
             return try Database(path: Database.path(in: directory))
         } catch {
             throw databaseTermination(error, in: directory)
+        }
+    }
+
+    private static func loadEncryptionKey(in directory: String) throws -> PickleKey {
+        let path = EncryptionKeyFile.path(in: directory)
+        do {
+            return try EncryptionKeyFile.load(path)
+        } catch {
+            throw Termination(
+                .database, cause: "the key of the bot's encrypted device cannot be read: \(error)", source: path,
+                fix: "restore the file from a backup, or remove it: the bot then gets a new device")
         }
     }
 

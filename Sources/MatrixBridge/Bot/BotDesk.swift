@@ -30,6 +30,8 @@ package actor BotDesk {
         case message(RoomMessage)
         /// The bot has come to a room.
         case joined(RoomID)
+        /// An encrypted event whose key never came.
+        case unreadable(RoomID, EventID)
     }
 
     /// A command that waited longer is not carried out.
@@ -40,9 +42,12 @@ package actor BotDesk {
     private let bot: UserID
     private let client: MatrixClient
     private let facts: RoomFactsBook
+    /// Encrypts replies; nil when nothing does.
+    private let encryption: (any RoomEventEncrypting)?
     private let clock: ServiceClock
     private let logger: Logger
     private var rate = RequestRate(burst: 20, perSecond: 1, maximumNames: 1_024)
+    private var regrets = RequestRate(burst: 1, perSecond: 1.0 / 3_600, maximumNames: 1_024)
     private let items: AsyncStream<Item>
     private nonisolated let inlet: AsyncStream<Item>.Continuation
     private var lastTransaction: UInt64 = 0
@@ -52,13 +57,14 @@ package actor BotDesk {
 
     package init(
         table: BotCommandTable = BotCommandTable(), administrators: Set<UserID>, bot: UserID, client: MatrixClient,
-        facts: RoomFactsBook, clock: ServiceClock, logger: Logger,
+        facts: RoomFactsBook, encryption: (any RoomEventEncrypting)? = nil, clock: ServiceClock, logger: Logger,
     ) {
         self.table = table
         self.administrators = administrators
         self.bot = bot
         self.client = client
         self.facts = facts
+        self.encryption = encryption
         self.clock = clock
         self.logger = logger
         self.epoch = clock.unixMilliseconds()
@@ -86,12 +92,19 @@ package actor BotDesk {
         if case .dropped = inlet.yield(.joined(room)) { events.count(.overflowed) }
     }
 
+    /// An encrypted event whose key never came; where the bot is alone with somebody, it says so.
+    package nonisolated func couldNotRead(_ event: RoomEvent) {
+        guard event.sender != bot, isPrivate(event.roomID) else { return }
+        if case .dropped = inlet.yield(.unreadable(event.roomID, event.eventID)) { events.count(.overflowed) }
+    }
+
     /// Works until the task is cancelled.
     package func run() async {
         for await item in items {
             switch item {
             case .message(let message): await answer(message)
             case .joined(let room): await greet(room)
+            case .unreadable(let room, let event): await regret(event, in: room)
             }
         }
     }
@@ -103,13 +116,25 @@ package actor BotDesk {
     /// Only where the bot is alone with somebody: in a room with a call nobody waits for its words.
     func greet(_ room: RoomID) async {
         guard let known = facts.facts(of: room), known.joined.count <= 2 else { return }
+        let isSent = await say(
+            .text("Hello! I look after the calls of this server. Send `help` to see what I can do."), in: room,
+            answering: nil)
+        guard isSent == nil, known.isEncrypted else { return }
         await say(
-            known.isEncrypted
-                ? .text(
-                    "Hello! I am sorry, I cannot read encrypted messages yet. Please make a room without encryption, "
-                        + "invite me there, and send `help`.")
-                : .text("Hello! I look after the calls of this server. Send `help` to see what I can do."),
-            in: room, answering: nil)
+            .text(
+                "Hello! I am sorry, I cannot read encrypted messages: this homeserver gives me no device for them. "
+                    + "Please make a room without encryption, invite me there, and send `help`."), in: room,
+            answering: nil, encrypts: false)
+    }
+
+    /// Once an hour a room.
+    func regret(_ event: EventID, in room: RoomID) async {
+        guard regrets.spend(room.rawValue, at: clock.monotonic()) == nil else { return }
+        await say(
+            .text(
+                "I could not read your message: its key has not reached me. Please send it again. If that does not "
+                    + "help, verify this session in your client: I take keys of verified sessions only."),
+            in: room, answering: event)
     }
 
     func answer(_ message: RoomMessage) async {
@@ -182,16 +207,24 @@ package actor BotDesk {
         await say(reply, in: message.roomID, answering: message.eventID, replacing: await shown.event)
     }
 
+    /// - Parameter encrypts: Whether the message is encrypted where the room is.
     /// - Returns: the message's event, or the one it replaces; nil when the homeserver did not take it.
     @discardableResult
     private func say(
         _ reply: BotReply, in room: RoomID, answering question: EventID?, replacing replaced: EventID? = nil,
+        encrypts: Bool = true,
     ) async -> EventID? {
         lastTransaction += 1
-        do throws(MatrixClientError) {
+        var (type, content) = ("m.room.message", reply.content(answering: question, replacing: replaced))
+        do {
+            if encrypts, await isEncrypted(room) {
+                guard let encryption else { throw RoomEncryptionFailure.noDevice("nothing encrypts") }
+                content = try await encryption.encrypted(type, content, in: room)
+                type = "m.room.encrypted"
+            }
             let event = try await client.send(
-                "m.room.message", content: reply.content(answering: question, replacing: replaced), to: room,
-                as: .init(userID: bot), transactionID: "bot-\(epoch)-\(lastTransaction)")
+                type, content: content, to: room, as: .init(userID: bot),
+                transactionID: "bot-\(epoch)-\(lastTransaction)")
             return replaced ?? event
         } catch {
             events.count(.replyFailed)
@@ -199,6 +232,10 @@ package actor BotDesk {
                 "A reply could not be sent", metadata: ["matrix.room_id": "\(room)", "error.code": "\(error)"])
             return replaced
         }
+    }
+
+    private func isEncrypted(_ room: RoomID) async -> Bool {
+        await encryption?.isEncrypted(room) ?? (facts.facts(of: room)?.isEncrypted == true)
     }
 
     /// The message that shows the progress of one command.

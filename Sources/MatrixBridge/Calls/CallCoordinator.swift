@@ -18,6 +18,8 @@ package actor CallCoordinator: TransactionConsumer {
     private let facts: RoomFactsBook
     /// Takes commands; nil when nobody does.
     private let desk: BotDesk?
+    /// Reads encrypted events; nil when nobody does.
+    private let encryption: BotEncryption?
     /// Rooms that the bot has just come to, and whose state is not known yet.
     private var arrivals: Set<RoomID> = []
     private let membershipPolicy: BotMembershipPolicy
@@ -42,12 +44,13 @@ package actor CallCoordinator: TransactionConsumer {
 
     package init(
         database: Database, enforcement: CallEnforcement, facts: RoomFactsBook, desk: BotDesk? = nil,
-        membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
+        encryption: BotEncryption? = nil, membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
     ) {
         self.database = database
         self.enforcement = enforcement
         self.facts = facts
         self.desk = desk
+        self.encryption = encryption
         self.membershipPolicy = membershipPolicy
         self.errands = errands
         self.clock = clock
@@ -103,33 +106,74 @@ package actor CallCoordinator: TransactionConsumer {
     }
 
     package func consume(_ transaction: StoredTransaction) async throws {
-        let events = Self.events(of: transaction, countingIn: refusals)
-        var effects = Effects(roster: roster, now: clock.unixMilliseconds())
-        var touched: Set<RoomID> = []
-        try database.transactionInPlace { connection in
-            for event in events {
-                let decoded = admitted(CallEvent.decode(event), of: event, effects)
-                if decoded == .other { continue }
-                if case .message(let message) = decoded, desk?.wants(message) != true { continue }
-                let isNew = try TransactionTable.apply(
-                    eventID: event.eventID.rawValue, sequence: transaction.sequence, in: connection)
-                guard isNew else { continue }
-                if case .message = decoded {} else { touched.insert(event.roomID) }
-                try effects.apply(decoded, of: event, in: connection)
-                effects.news.append((event.roomID, decoded))
-                if case .message(let message) = decoded { effects.messages.append(message) }
-                if case .roomMember(let member) = decoded {
-                    let decision = membershipPolicy.decision(on: member, by: event.sender)
-                    try follow(decision, member.roomID, &effects, connection)
-                }
+        let body = (try? JSONValue.parse(transaction.body, limits: TransactionInbox.limits)) ?? .null
+        let events = Self.events(of: body, countingIn: refusals)
+        var run = EventRun(effects: Effects(roster: roster, now: clock.unixMilliseconds()))
+        try process(events, of: body, sequence: transaction.sequence, into: &run)
+        await finish(run)
+    }
+
+    /// One database transaction, in which the encrypted device takes its part.
+    private func process(
+        _ events: [RoomEvent], of body: JSONValue, sequence: Int64, into run: inout EventRun,
+    ) throws {
+        encryption?.assumeIsolated { $0.began() }
+        do {
+            try database.transactionInPlace { connection in
+                let readable = try encryption?.assumeIsolated { try $0.read(events, of: body) } ?? events
+                try take(readable, sequence: sequence, into: &run, connection)
+                try TransactionTable.markProcessed(sequence: sequence, in: connection)
             }
-            try TransactionTable.markProcessed(sequence: transaction.sequence, in: connection)
+        } catch {
+            encryption?.assumeIsolated { $0.undone() }
+            throw error
         }
-        roster = effects.roster
-        for room in touched where readings[room] != nil {
+        encryption?.assumeIsolated { $0.committed() }
+    }
+
+    /// Takes events of earlier transactions, whose keys came later.
+    package func consume(readable events: [RoomEvent]) async throws {
+        var run = EventRun(effects: Effects(roster: roster, now: clock.unixMilliseconds()))
+        try database.transactionInPlace { connection in
+            try take(events, sequence: TransactionTable.lastSequence(in: connection), into: &run, connection)
+        }
+        await finish(run)
+    }
+
+    /// A run of events, and what it leads to.
+    private struct EventRun {
+        var effects: Effects
+        /// Rooms of which the state, read before, may be out of date.
+        var touched: Set<RoomID> = []
+    }
+
+    private nonisolated func take(
+        _ events: [RoomEvent], sequence: Int64, into run: inout EventRun, _ connection: SQLiteConnection,
+    ) throws {
+        for event in events {
+            let decoded = admitted(CallEvent.decode(event), of: event, run.effects)
+            if decoded == .other { continue }
+            if case .message(let message) = decoded, desk?.wants(message) != true { continue }
+            let isNew = try TransactionTable.apply(
+                eventID: event.eventID.rawValue, sequence: sequence, in: connection)
+            guard isNew else { continue }
+            if case .message = decoded {} else { run.touched.insert(event.roomID) }
+            try run.effects.apply(decoded, of: event, in: connection)
+            run.effects.news.append((event.roomID, decoded))
+            if case .message(let message) = decoded { run.effects.messages.append(message) }
+            if case .roomMember(let member) = decoded {
+                let decision = membershipPolicy.decision(on: member, by: event.sender)
+                try follow(decision, member.roomID, &run.effects, connection)
+            }
+        }
+    }
+
+    private func finish(_ run: EventRun) async {
+        roster = run.effects.roster
+        for room in run.touched where readings[room] != nil {
             readings[room] = true
         }
-        await committed(effects)
+        await committed(run.effects)
     }
 
     /// A second line behind the homeserver's own rules: who is not in a room is in no call of it. Rooms that we do not
@@ -309,10 +353,9 @@ package actor CallCoordinator: TransactionConsumer {
     }
 
     private static func events(
-        of transaction: StoredTransaction, countingIn refusals: Tally<EventRefusal>,
+        of body: JSONValue, countingIn refusals: Tally<EventRefusal>,
     ) -> [RoomEvent] {
-        let body = try? JSONValue.parse(transaction.body, limits: TransactionInbox.limits)
-        return (body?["events"]?.array ?? []).compactMap { event in
+        (body["events"]?.array ?? []).compactMap { event in
             switch RoomEvent.decode(event) {
             case .success(let event):
                 return event

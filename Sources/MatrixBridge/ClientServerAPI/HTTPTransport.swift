@@ -15,6 +15,7 @@ package struct HTTPClientRequest: Equatable, Sendable {
         case get = "GET"
         case post = "POST"
         case put = "PUT"
+        case delete = "DELETE"
         case options = "OPTIONS"
     }
 

@@ -7,6 +7,7 @@ import CallEvents
 import FocusSFU
 import FoundationEssentials
 import NIOHTTP1
+import OlmE2EE
 
 /// Prometheus text, format 0.0.4: what flows, what is there, and every refusal by its reason.
 struct MetricsPage: Sendable {
@@ -98,6 +99,10 @@ struct MetricsPage: Sendable {
             page.counters(
                 "callbridge_bot_commands_total", "Texts that were meant for the bot.",
                 BotDesk.Event.allCases.map { ($0.rawValue, matrix.desk.events[$0]) })
+            page.counters(
+                "callbridge_encryption_refused_total",
+                "To-device messages, keys and encrypted events of the bot's device that were not used.",
+                OlmRefusal.allCases.map { ($0.rawValue, matrix.encryption.refusals[$0]) })
             page.counters(
                 "callbridge_bot_rooms_total", "What the bot did about its rooms, and what was refused.",
                 RoomAttendance.Event.allCases.map { ($0.rawValue, matrix.attendance.events[$0]) })

@@ -39,6 +39,12 @@ package actor Database {
         return try connection.transaction(body)
     }
 
+    /// The connection, for an actor that shares this executor and is called within a transaction of another.
+    package nonisolated var connectionInPlace: SQLiteConnection {
+        preconditionIsolated("the caller must share the database's executor")
+        return connection
+    }
+
     /// Runs `body` outside a transaction; for reading.
     package func read<Result: Sendable>(_ body: @Sendable (SQLiteConnection) throws -> Result) throws -> Result {
         try body(connection)

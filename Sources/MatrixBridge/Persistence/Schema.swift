@@ -112,6 +112,20 @@ package enum Schema {
             ) WITHOUT ROWID
             """
         ],
+        [
+            // What the bot's encrypted device remembers; keys are pickles, encrypted with a key outside this file.
+            """
+            CREATE TABLE olm_records (
+                kind TEXT NOT NULL,
+                owner TEXT NOT NULL,
+                key TEXT NOT NULL,
+                value BLOB NOT NULL,
+                touched INTEGER NOT NULL,
+                PRIMARY KEY (kind, owner, key)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX olm_records_touched ON olm_records (kind, touched)",
+        ],
     ]
 
     /// The number that this version writes.

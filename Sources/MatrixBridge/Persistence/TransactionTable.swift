@@ -48,6 +48,11 @@ enum TransactionTable {
         return StoredTransaction(sequence: sequence, id: id, body: body)
     }
 
+    /// The last one that arrived; 0 before the first.
+    static func lastSequence(in connection: SQLiteConnection) throws -> Int64 {
+        try connection.execute("SELECT coalesce(max(sequence), 0) FROM transactions").first?.first?.integer ?? 0
+    }
+
     /// How many transactions wait.
     static func unprocessedCount(in connection: SQLiteConnection) throws -> Int64 {
         try connection.execute("SELECT count(*) FROM transactions WHERE body IS NOT NULL").first?.first?.integer ?? 0

@@ -19,7 +19,7 @@ package struct DeviceAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// The keys of a device, which it has signed itself.
-package struct DeviceKeys: Equatable, Sendable {
+package struct DeviceKeys: Hashable, Sendable {
     package var address: DeviceAddress
     /// Unpadded base64, as everywhere.
     package var curve25519: String

@@ -13,6 +13,9 @@ extension OlmDevice {
     /// Whether anybody's devices must be asked for.
     package var needsQuery: Bool { !usersToQuery.isEmpty }
 
+    /// Whether there is anything to ask the homeserver.
+    package var hasWork: Bool { needsQuery || !devicesToRenew.isEmpty }
+
     /// Somebody's devices have changed; it matters only for those we know.
     package mutating func devicesChanged(of users: [UserID], in store: any OlmStore) throws {
         for user in users {

@@ -108,7 +108,10 @@ extension OlmDevice {
         var keys: JSONObject = [:]
         for usage in ["master", "self_signing", "user_signing"] {
             var object = publicKey(try crossSigningKey(usage, from: store).publicKey, usage: usage)
-            if usage != "master" {
+            if usage == "master" {
+                // Others see the device's signature only if it comes with the key.
+                object = try sign(object, with: try account(from: store))
+            } else {
                 object = SignedJSON.adding(
                     try master.sign(SignedJSON.signedBytes(of: object)), by: address.user,
                     keyID: "ed25519:\(master.publicKey)", to: object)

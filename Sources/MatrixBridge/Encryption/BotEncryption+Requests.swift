@@ -1,0 +1,180 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import CallEvents
+import FocusSFU
+import Logging
+import OlmE2EE
+
+/// What the device must ask the homeserver for, and when.
+extension BotEncryption {
+    /// Between two looks at what the homeserver has for the device: messages that a transaction lost, and how many
+    /// one-time keys are left, which no transaction tells when somebody claims one.
+    private static let syncMilliseconds: UInt64 = 120_000
+    /// Until a homeserver that refuses us a device is asked again; its operator may have changed something.
+    private static let retryMilliseconds: UInt64 = 600_000
+    /// The shortest time between two syncs.
+    private static let syncSpacingMilliseconds: UInt64 = 2_000
+    private static let tickMilliseconds: UInt64 = 10_000
+    /// Syncs in a row, each with a hundred messages at most.
+    private static let maximumSyncs = 100
+
+    /// Works whenever it is woken, until the task is cancelled. First woken when the homeserver knows the bot.
+    package func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.work() }
+            group.addTask { await self.tick() }
+        }
+    }
+
+    /// Wakes the work for what has to be done in time.
+    private func tick() async {
+        while (try? await clock.sleep(Self.tickMilliseconds)) != nil {
+            guard let lastSync else { continue }
+            await expireHeld()
+            let elapsed = clock.monotonic().milliseconds(since: lastSync)
+            if elapsed >= (state == .ready ? Self.syncMilliseconds : Self.retryMilliseconds) {
+                wantsSync = true
+                wakeUps.wake()
+            }
+        }
+    }
+
+    private func work() async {
+        var failures = 0
+        for await _ in wakeUps.stream {
+            do {
+                if state != .ready { try await setUp() }
+                if state == .ready { try await performAll() }
+                failures = 0
+            } catch {
+                failures += 1
+                logger.warning(
+                    "The bot's encrypted device could not talk to the homeserver; trying again",
+                    metadata: ["error.message": "\(error)"])
+                var requested: UInt64?
+                if case MatrixClientError.refused(let refusal) = error {
+                    requested = refusal.retryAfterMilliseconds
+                    // Somebody may have deleted the device: look at it from the beginning.
+                    if refusal.status < 500, refusal.status != 429 { state = .starting }
+                }
+                let delay = RetryPolicy.homeserver.delayMilliseconds(
+                    failures: failures, requested: requested, random: Double.random(in: 0..<1))
+                guard (try? await clock.sleep(delay)) != nil else { return }
+                wakeUps.wake()
+            }
+        }
+    }
+
+    private func performAll() async throws {
+        if wantsSync { try await catchUp() }
+        try await askForDevices()
+        try await renewSessions()
+    }
+
+    private func expireHeld() async {
+        let expired = held.expire(at: now)
+        for event in expired {
+            refusals.count(.roomKeyMissing)
+            await onUnreadable(event)
+        }
+    }
+
+    // MARK: Sync
+
+    /// Fetches the to-device messages that no transaction brought, and replaces used keys.
+    func catchUp() async throws {
+        guard let masquerade else { return }
+        let elapsed = lastSync.map { clock.monotonic().milliseconds(since: $0) } ?? .max
+        if elapsed < Self.syncSpacingMilliseconds {
+            try await clock.sleep(Self.syncSpacingMilliseconds - elapsed)
+        }
+        wantsSync = false
+        for _ in 0..<Self.maximumSyncs {
+            let token = try database.transactionInPlace { connection in
+                try OlmTable(connection).record(.syncToken, owner: "", key: "").map {
+                    String(decoding: $0.value, as: UTF8.self)
+                }
+            }
+            let answer = try await client.syncDevice(since: token, as: masquerade)
+            guard let next = answer["next_batch"]?.string else {
+                throw MatrixClientError.unexpectedAnswer(request: "sync")
+            }
+            lastSync = clock.monotonic()
+            let news = DeviceNews(ofSync: answer)
+            try await change { store in
+                let readable = try take(news, in: store)
+                // The next sync makes the homeserver forget the messages of this one.
+                try store.put(OlmRecord(.syncToken, value: Array(next.utf8), touched: now))
+                return readable
+            }
+            guard news.toDevice.isEmpty else { continue }
+            try await refill(news)
+            break
+        }
+        let late = try database.transactionInPlace { try device?.tidy(in: OlmTable($0), at: now) ?? 0 }
+        refusals.count(.waitedTooLong, times: UInt64(late))
+    }
+
+    private func refill(_ news: DeviceNews) async throws {
+        guard let device, let masquerade else { return }
+        let body = try database.transactionInPlace { connection in
+            try device.keyUpload(
+                oneTimeKeyCount: news.oneTimeKeyCount ?? OlmDevice.oneTimeKeyTarget,
+                unusedFallbackKeyTypes: news.unusedFallbackKeyTypes, in: OlmTable(connection), at: now)
+        }
+        guard let body else { return }
+        _ = try await client.keys(["upload"], body, as: masquerade)
+        try database.transactionInPlace { try device.keysWereUploaded(in: OlmTable($0), at: now) }
+    }
+
+    // MARK: Keys of others
+
+    /// Asks for the devices of everybody whose devices are not known.
+    func askForDevices() async throws {
+        while let users = device?.takeUsersToQuery(), !users.isEmpty {
+            let answer: JSONValue
+            do {
+                answer = try await client.keys(
+                    ["query"], OlmDevice.queryBody(for: users), as: masquerade ?? .init(userID: bot))
+            } catch {
+                device?.queryFailed(for: users)
+                throw error
+            }
+            try await change { store in
+                let outcomes = try device?.takeQuery(answer, for: users, in: store, at: now) ?? []
+                return try take(outcomes, in: store)
+            }
+        }
+    }
+
+    /// Claims keys of devices that we have no session with.
+    ///
+    /// - Returns: those that still have none, and why.
+    func claim(_ devices: [DeviceKeys]) async throws -> [DeviceAddress: OlmRefusal] {
+        guard let device, let masquerade, !devices.isEmpty else { return [:] }
+        let answer = try await client.keys(
+            ["claim"], OlmDevice.claimBody(for: devices.map(\.address)), as: masquerade)
+        let failures = try database.transactionInPlace { connection in
+            try device.takeClaim(answer, for: devices, in: OlmTable(connection), at: now)
+        }
+        for refusal in failures.values { refusals.count(refusal) }
+        return failures
+    }
+
+    /// Makes fresh sessions to devices whose messages could not be read, and says so with a dummy.
+    private func renewSessions() async throws {
+        guard let addresses = device?.takeDevicesToRenew(), !addresses.isEmpty else { return }
+        let devices = try database.transactionInPlace { connection in
+            try addresses.compactMap { try device?.device($0, in: OlmTable(connection)) }
+        }
+        logger.info(
+            "Messages of devices could not be decrypted; they get fresh sessions",
+            metadata: ["devices": "\(addresses.map(\.description).sorted().joined(separator: ", "))"])
+        let failures = try await claim(devices)
+        let reached = devices.filter { failures[$0.address] == nil }
+        _ = await sendOlm("m.dummy", Dictionary(uniqueKeysWithValues: reached.map { ($0, [:]) }))
+    }
+}
