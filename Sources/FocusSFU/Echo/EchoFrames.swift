@@ -16,6 +16,11 @@ package struct EchoFrame: Sendable {
 
 /// What is done to frames between their arrival and their way back: the place for opening and sealing them.
 package protocol EchoFrames: Sendable {
+    /// Whether what goes back is encrypted for those who hear it; they are told so.
+    var areSealed: Bool { get }
+    /// The bytes are known that end the frames which the focus makes up itself.
+    func joined(serverTrailer: [UInt8])
+
     /// The payload to send; nil when the frame goes no further.
     func payload(answering frame: EchoFrame) -> [UInt8]?
 }
@@ -23,6 +28,10 @@ package protocol EchoFrames: Sendable {
 /// For calls without frame encryption: frames go back as they came.
 package struct ClearEchoFrames: EchoFrames {
     package init() {}
+
+    package var areSealed: Bool { false }
+
+    package func joined(serverTrailer: [UInt8]) {}
 
     package func payload(answering frame: EchoFrame) -> [UInt8]? { frame.payload }
 }

@@ -48,6 +48,7 @@ final class EchoSession {
         track.type = .audio
         track.source = .microphone
         track.disableRed = true
+        track.encryption = frames.areSealed ? .gcm : .none
         signalling = try LiveKitSignalling(
             to: plan.url, at: plan.url.resolve(),
             LiveKitSignalling.Introduction(
@@ -102,6 +103,7 @@ final class EchoSession {
     private func readSignals(at now: MonotonicTime) {
         signalling.advance { signal in
             switch signal {
+            case .joined(let trailer): frames.joined(serverTrailer: trailer)
             case .transport(let transport, _):
                 connection.apply(transport, at: now)
                 for line in transport.candidates { connection.add(address: plan.mediaAddress, asIn: line) }

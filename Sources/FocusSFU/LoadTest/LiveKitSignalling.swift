@@ -120,16 +120,17 @@ final class LiveKitSignalling: LoadSignalling {
         }
     }
 
-    /// The fields of `SignalResponse` that are acted on: answer, trickle, leave, request_response,
+    /// The fields of `SignalResponse` that are acted on: join, answer, trickle, leave, request_response,
     /// media_sections_requirement. In a room of hundreds all others are many and large, so they are not even decoded.
     private static func isOfInterest(_ message: [UInt8]) -> Bool {
         guard let first = message.first else { return false }
         let tag = first < 0x80 ? UInt16(first) : UInt16(first & 0x7F) | UInt16(message.dropFirst().first ?? 0) << 7
-        return [2, 4, 8, 22, 25].contains(tag >> 3)
+        return [1, 2, 4, 8, 22, 25].contains(tag >> 3)
     }
 
     private func received(_ message: LiveKitSignalResponse.OneOf_Message, _ handle: (LoadSignal) -> Void) {
         switch message {
+        case .join(let join): handle(.joined(serverTrailer: Array(join.sifTrailer)))
         case .answer(let answer): take(answer, handle)
         case .trickle(let trickle):
             if let line = Self.candidate(in: trickle.candidateInit) { handle(.candidate(line)) }

@@ -22,6 +22,7 @@ struct MatrixServices {
     let encryption: BotEncryption
     let keeper: DelayedLeaveKeeper
     let legs: LegKeeper
+    let mediaKeys: MediaKeyDesk
     /// Nil without the second registration.
     let ghosts: GhostClearing?
     let exchange: TokenExchange
@@ -99,7 +100,8 @@ struct MatrixServices {
         let attempts = AttemptLog()
         coordinator = CallCoordinator(
             database: database, enforcement: enforcement, facts: facts, desk: desk,
-            encryption: encryption, membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
+            encryption: encryption,
+            membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
             errands: errands, clock: clock, logger: log)
         attendance = RoomAttendance(
             client: client, database: database, coordinator: coordinator, bot: bot, wakeUps: errands, clock: clock,
@@ -132,15 +134,17 @@ struct MatrixServices {
                 coordinator: coordinator, focus: control, keeper: keeper, delegate: delegate, localServer: server,
                 clock: clock, logger: log)
         }
+        mediaKeys = MediaKeyDesk(
+            messaging: encryption, device: { await encryption.address }, clock: clock, logger: log)
         legs = Self.makeLegs(
-            settings, bot: bot, device: echoDevice,
+            settings, bot: bot, clearDevice: echoDevice,
             LegKeeper.Dependencies(
                 database: database, coordinator: coordinator, focus: control,
                 homeserver: LegRequests(client: client),
                 entrance: EchoEntrance(
                     focus: control, minter: JoinTokenMinter(key: key), issued: issued, policy: policy, url: ownURL,
                     clock: clock),
-                facts: facts, aliases: aliases, policy: policy, clock: clock, logger: log))
+                keys: mediaKeys, facts: facts, aliases: aliases, policy: policy, clock: clock, logger: log))
         let membership = MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts)
         sweep =
             policy.membershipRequirement == .never
@@ -204,14 +208,14 @@ struct MatrixServices {
         }
     }
 
-    /// The device that the bot is in calls with; nothing is encrypted for it, so it needs no keys.
+    /// The device that the bot is in calls without encryption with; nothing is encrypted for it, so it needs no keys.
     private static let echoDevice = "ECHO"
 
     private static func makeLegs(
-        _ settings: MatrixConfiguration, bot: UserID, device: DeviceID, _ dependencies: LegKeeper.Dependencies
+        _ settings: MatrixConfiguration, bot: UserID, clearDevice: DeviceID, _ dependencies: LegKeeper.Dependencies
     ) -> LegKeeper {
         LegKeeper(
-            dependencies, user: bot, device: device, serviceURL: settings.livekitServiceURL,
+            dependencies, user: bot, clearDevice: clearDevice, serviceURL: settings.livekitServiceURL,
             limitMilliseconds: settings.echoLimit.components.seconds * 1_000)
     }
 
@@ -255,7 +259,8 @@ struct MatrixServices {
             UntilShutdown({ await desk.run() }),
             UntilShutdown({ await encryption.run() }),
         ]
-        let legs = legs
+        let (legs, mediaKeys) = (legs, mediaKeys)
+        services.append(UntilShutdown({ await mediaKeys.run() }))
         services.append(UntilShutdown({ await legs.run() }, atShutdown: { await legs.shutDown() }))
         if let ghosts { services.append(UntilShutdown({ await ghosts.run() })) }
         if let sweep { services.append(UntilShutdown({ await sweep.run() })) }

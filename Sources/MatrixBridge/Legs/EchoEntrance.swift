@@ -18,7 +18,9 @@ extension EchoParticipant: EchoMedia {}
 /// Lets echo legs into the focus.
 package protocol EchoEntering: Sendable {
     /// - Throws: why there is no way in.
-    func enter(_ participant: FocusParticipant, as user: UserID, of room: RoomID) async throws -> any EchoMedia
+    func enter(
+        _ participant: FocusParticipant, as user: UserID, of room: RoomID, frames: any EchoFrames,
+    ) async throws -> any EchoMedia
 }
 
 /// By the front door: the call's room is made as for anybody, and a token signed.
@@ -46,7 +48,7 @@ package struct EchoEntrance: EchoEntering {
     }
 
     package func enter(
-        _ participant: FocusParticipant, as user: UserID, of room: RoomID,
+        _ participant: FocusParticipant, as user: UserID, of room: RoomID, frames: any EchoFrames,
     ) async throws -> any EchoMedia {
         try await focus.createRoom(
             named: participant.room, emptyTimeoutSeconds: TokenExchange.emptyTimeoutSeconds,
@@ -56,6 +58,6 @@ package struct EchoEntrance: EchoEntering {
         let token = try minter.mint(participant, rights: Self.rights, unixSeconds: now / 1_000)
         // So that what happens to the bot in the room reaches the leg.
         _ = issued.record(participant, of: user, in: room, rights: Self.rights, at: now)
-        return EchoParticipant(EchoParticipant.Plan(url: url, token: token))
+        return EchoParticipant(EchoParticipant.Plan(url: url, token: token), frames: frames)
     }
 }

@@ -51,6 +51,9 @@ struct EchoLeg: Sendable {
     var membership: LegMembership
     /// The record as it is stored.
     var stored: LegMembership.Record
+    /// In an encrypted call.
+    let keys: MediaKeyExchange?
+    var hasKeyJob = false
     var media: (any EchoMedia)?
     var hasMediaJob = false
     /// Requests are under way.
@@ -65,7 +68,7 @@ struct EchoLeg: Sendable {
     var row: LegTable.Row {
         LegTable.Row(
             room: announcement.room, roomVersion: announcement.roomVersion, isWanted: ending == nil,
-            startedAt: startedAt, record: membership.record)
+            device: announcement.device, startedAt: startedAt, record: membership.record)
     }
 
     mutating func end(_ ending: Ending) {
@@ -73,5 +76,6 @@ struct EchoLeg: Sendable {
         self.ending = ending
         membership.leave()
         media?.stop()
+        keys?.close()
     }
 }

@@ -28,6 +28,7 @@ extension LegKeeper {
         var focus: any FocusControlling
         var homeserver: any LegHomeserver
         var entrance: any EchoEntering
+        var keys: MediaKeyDesk
         var facts: RoomFactsBook
         var aliases: RoomAliasBook?
         var policy: AccessPolicy
@@ -36,14 +37,15 @@ extension LegKeeper {
 
         package init(
             database: Database, coordinator: CallCoordinator, focus: any FocusControlling,
-            homeserver: any LegHomeserver, entrance: any EchoEntering, facts: RoomFactsBook,
-            aliases: RoomAliasBook?, policy: AccessPolicy, clock: ServiceClock, logger: Logger,
+            homeserver: any LegHomeserver, entrance: any EchoEntering, keys: MediaKeyDesk,
+            facts: RoomFactsBook, aliases: RoomAliasBook?, policy: AccessPolicy, clock: ServiceClock, logger: Logger,
         ) {
             self.database = database
             self.coordinator = coordinator
             self.focus = focus
             self.homeserver = homeserver
             self.entrance = entrance
+            self.keys = keys
             self.facts = facts
             self.aliases = aliases
             self.policy = policy
@@ -71,5 +73,6 @@ extension LegKeeper {
     enum Job: Equatable, Sendable {
         case requests(RoomID, UInt64)
         case media(RoomID, UInt64)
+        case keys(RoomID, UInt64)
     }
 }

@@ -6,6 +6,7 @@
 package import CallEvents
 import FocusSFU
 import Logging
+import OlmE2EE
 
 /// Keeps the echo legs: in which rooms they are wanted, that they are there, and that nothing of them stays.
 ///
@@ -24,7 +25,8 @@ package actor LegKeeper {
 
     private let dependencies: Dependencies
     private let user: UserID
-    private let device: DeviceID
+    /// What a leg is in a call without encryption; in others it is the bot's encrypted device.
+    private let clearDevice: DeviceID
     private let serviceURL: String
     /// Milliseconds; 0 where no leg is wanted.
     private let limit: Int64
@@ -44,11 +46,12 @@ package actor LegKeeper {
     ///   - serviceURL: What clients are told of this focus.
     ///   - limitMilliseconds: The longest that a leg stays; 0 for no legs at all.
     package init(
-        _ dependencies: Dependencies, user: UserID, device: DeviceID, serviceURL: String, limitMilliseconds: Int64,
+        _ dependencies: Dependencies, user: UserID, clearDevice: DeviceID, serviceURL: String,
+        limitMilliseconds: Int64,
     ) {
         self.dependencies = dependencies
         self.user = user
-        self.device = device
+        self.clearDevice = clearDevice
         self.serviceURL = serviceURL
         self.limit = limitMilliseconds
     }
@@ -61,10 +64,11 @@ package actor LegKeeper {
         guard let facts = dependencies.facts.facts(of: room), facts.joined.contains(user) else {
             throw Refusal(sentence: "I am not in that room; invite me there first")
         }
-        guard !facts.isEncrypted else {
+        let device = facts.isEncrypted ? await dependencies.keys.device()?.device : clearDevice
+        guard let device else {
             throw Refusal(
-                sentence: "that room is encrypted, and I cannot open the sound of encrypted calls yet; try a room "
-                    + "without encryption")
+                sentence: "that room is encrypted, and I have no encrypted device to be in its call with; `status` "
+                    + "says why")
         }
         do throws(TokenExchangeRefusal) {
             let policy = dependencies.policy.inRoom(
@@ -90,7 +94,8 @@ package actor LegKeeper {
             throw Refusal(sentence: "\(Self.maximumCount) echoes are in calls already; send one of them away first")
         }
         let version = facts.authority.creation?.version ?? "1"
-        let leg = make(room, version: version, startedAt: clock.unixMilliseconds(), membership: LegMembership())
+        let leg = make(
+            room, version: version, device: device, startedAt: clock.unixMilliseconds(), membership: LegMembership())
         legs[room] = leg
         endings[room] = nil
         guard await store(leg) else {
@@ -127,9 +132,12 @@ package actor LegKeeper {
         let now = clock.unixMilliseconds()
         for row in try await dependencies.database.read({ try LegTable.load(from: $0) }) {
             let isOver = !row.isWanted || now - row.startedAt >= limit
+            var record = row.record
+            // The keys of the others were lost with the last process; they give them to who joins anew.
+            if row.device != clearDevice, !isOver { record = LegMembership.Record(delayID: record.delayID) }
             var leg = make(
-                row.room, version: row.roomVersion, startedAt: row.startedAt,
-                membership: LegMembership(resuming: row.record, wantsIn: !isOver))
+                row.room, version: row.roomVersion, device: row.device, startedAt: row.startedAt,
+                membership: LegMembership(resuming: record, wantsIn: !isOver))
             if isOver { leg.ending = row.isWanted ? .limit : .told }
             leg.stored = row.record
             legs[row.room] = leg
@@ -138,16 +146,19 @@ package actor LegKeeper {
     }
 
     private func make(
-        _ room: RoomID, version: String, startedAt: UnixMilliseconds, membership: LegMembership,
+        _ room: RoomID, version: String, device: DeviceID, startedAt: UnixMilliseconds, membership: LegMembership,
     ) -> EchoLeg {
         lastNumber += 1
+        let keys =
+            device == clearDevice ? nil : dependencies.keys.open(room, as: DeviceAddress(user: user, device: device))
         let announcement = LegAnnouncement(
             room: room, user: user, device: device, roomVersion: version, serviceURL: serviceURL)
         return EchoLeg(
             announcement: announcement,
             participant: FocusParticipant(
                 room: LiveKitNames.room(room, slot: LiveKitNames.compatibilitySlot), identity: announcement.memberID),
-            startedAt: startedAt, number: lastNumber, membership: membership, stored: membership.record)
+            startedAt: startedAt, number: lastNumber, membership: membership, stored: membership.record,
+            keys: keys)
     }
 
     /// Works until the task is cancelled.
@@ -166,6 +177,8 @@ package actor LegKeeper {
         switch job {
         case .requests(let room, let number): await sendRequests(room, number)
         case .media(let room, let number): await runMedia(room, number)
+        case .keys(let room, let number):
+            if let leg = legs[room], leg.number == number { await leg.keys?.run() }
         }
     }
 
@@ -179,6 +192,10 @@ package actor LegKeeper {
             if !leg.isWorking {
                 legs[room]?.isWorking = true
                 jobs.append(.requests(room, leg.number))
+            }
+            if leg.ending == nil, leg.keys != nil, !leg.hasKeyJob {
+                legs[room]?.hasKeyJob = true
+                jobs.append(.keys(room, leg.number))
             }
             if leg.ending == nil, !leg.hasMediaJob {
                 legs[room]?.hasMediaJob = true
@@ -194,7 +211,15 @@ package actor LegKeeper {
         let present = await dependencies.focus.presence(inRoom: leg.participant.room)
         guard legs[room]?.number == leg.number else { return }
         let now = clock.monotonic()
-        let own = members.first { $0.membership.sender == user && $0.membership.deviceID == device }
+        let own = members.first {
+            $0.membership.sender == user && $0.membership.deviceID == leg.announcement.device
+        }
+        if let keys = leg.keys {
+            await keys.update(members: members)
+            guard legs[room]?.number == leg.number else { return }
+        } else if dependencies.facts.facts(of: room)?.isEncrypted == true {
+            return await end(room, .media("the room was made an encrypted one; try again"))
+        }
         legs[room]?.membership.observe(own?.membership.eventID, at: Self.milliseconds(now))
         let hasOthers =
             members.contains { $0.id != own?.id } || present.keys.contains { $0 != leg.participant.identity }
@@ -259,6 +284,7 @@ package actor LegKeeper {
         if case .refused(let reason) = outcome { legs[room]?.end(.refused(reason)) }
         guard let leg = legs.removeValue(forKey: room) else { return }
         leg.media?.stop()
+        if let keys = leg.keys { dependencies.keys.close(keys) }
         let ending = leg.ending ?? .told
         if endings.count >= Self.rememberedEndings { endings.removeAll() }
         endings[room] = ending
@@ -285,12 +311,14 @@ package actor LegKeeper {
         let found = Set(
             calls.filter { call in
                 legs[call.id.roomID] == nil
-                    && call.members.contains { $0.membership.sender == user && $0.membership.deviceID == device }
+                    && call.members.contains { $0.membership.sender == user && $0.membership.deviceID != nil }
             }.map(\.id.roomID))
         for room in found.intersection(strays) where legs[room] == nil {
+            let member = await dependencies.coordinator.members(in: room).first { $0.membership.sender == user }
+            guard let device = member?.membership.deviceID, legs[room] == nil else { continue }
             let version = dependencies.facts.facts(of: room)?.authority.creation?.version ?? "1"
             var leg = make(
-                room, version: version, startedAt: clock.unixMilliseconds(),
+                room, version: version, device: device, startedAt: clock.unixMilliseconds(),
                 membership: LegMembership(wantsIn: false))
             leg.ending = .told
             legs[room] = leg
@@ -322,7 +350,8 @@ package actor LegKeeper {
         guard let leg = legs[room], leg.number == number else { return }
         let ending: EchoParticipant.Ending
         do {
-            let media = try await dependencies.entrance.enter(leg.participant, as: user, of: room)
+            let frames: any EchoFrames = if let keys = leg.keys { keys.frames } else { ClearEchoFrames() }
+            let media = try await dependencies.entrance.enter(leg.participant, as: user, of: room, frames: frames)
             guard legs[room]?.number == number, legs[room]?.ending == nil else { return }
             legs[room]?.media = media
             ending = await withTaskCancellationHandler {

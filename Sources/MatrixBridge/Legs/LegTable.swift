@@ -12,6 +12,7 @@ enum LegTable {
         var roomVersion: String
         /// False once the leg shall end: only its membership is left to be taken back.
         var isWanted: Bool
+        var device: DeviceID
         var startedAt: UnixMilliseconds
         var record: LegMembership.Record
     }
@@ -21,12 +22,12 @@ enum LegTable {
         try connection.execute(
             """
             INSERT OR REPLACE INTO call_legs
-                (room_id, room_version, is_wanted, started_at, delay_id, created_at, expires)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
+                (room_id, room_version, is_wanted, device_id, started_at, delay_id, created_at, expires)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(row.room.rawValue), .text(row.roomVersion), .integer(row.isWanted ? 1 : 0),
-                .integer(row.startedAt), row.record.delayID.map { .text($0) } ?? .null,
+                .text(row.device.rawValue), .integer(row.startedAt), row.record.delayID.map { .text($0) } ?? .null,
                 row.record.createdAt.map { .integer($0) } ?? .null, .integer(row.record.expires),
             ])
     }
@@ -37,15 +38,20 @@ enum LegTable {
 
     static func load(from connection: SQLiteConnection) throws -> [Row] {
         try connection.execute(
-            "SELECT room_id, room_version, is_wanted, started_at, delay_id, created_at, expires FROM call_legs"
+            """
+            SELECT room_id, room_version, is_wanted, device_id, started_at, delay_id, created_at, expires
+            FROM call_legs
+            """
         ).compactMap { row in
             guard let room = row[0].text.flatMap(RoomID.init), let version = row[1].text,
-                let isWanted = row[2].integer, let startedAt = row[3].integer, let expires = row[6].integer
+                let isWanted = row[2].integer, let device = row[3].text.flatMap(DeviceID.init),
+                let startedAt = row[4].integer, let expires = row[7].integer
             else { return nil }
             return Row(
-                room: room, roomVersion: version, isWanted: isWanted != 0, startedAt: startedAt,
+                room: room, roomVersion: version, isWanted: isWanted != 0, device: device,
+                startedAt: startedAt,
                 record: LegMembership.Record(
-                    delayID: row[4].text, createdAt: row[5].integer, expires: expires))
+                    delayID: row[5].text, createdAt: row[6].integer, expires: expires))
         }
     }
 }

@@ -47,22 +47,23 @@ package actor MediaKeyExchange {
     /// Deliveries that may wait for ``run()``.
     private static let maximumDeliveries = 256
 
-    private let room: RoomID
+    package nonisolated let room: RoomID
     private let own: DeviceAddress
-    private let messaging: any DeviceMessaging
-    private let frames: SealedEchoFrames
+    private let messaging: any ToDeviceMessaging
+    /// What the leg's sound goes through.
+    package nonisolated let frames: SealedEchoFrames
     private let clock: ServiceClock
     private let logger: Logger
     private var distribution: MediaKeyDistribution<DeviceAddress>
     private var inbox = MediaKeyInbox<DeviceAddress>()
     private let deliveries: AsyncStream<Delivery>
     private let outbox: AsyncStream<Delivery>.Continuation
-    package nonisolated let refusals = Tally<Refusal>()
+    package nonisolated let refusals: Tally<Refusal>
 
     /// The leg joins: its first key is used at once.
     package init(
-        room: RoomID, own: DeviceAddress, messaging: any DeviceMessaging, frames: SealedEchoFrames, clock: ServiceClock,
-        logger: Logger,
+        room: RoomID, own: DeviceAddress, messaging: any ToDeviceMessaging, frames: SealedEchoFrames,
+        clock: ServiceClock, logger: Logger, refusals: Tally<Refusal> = Tally(),
     ) {
         self.room = room
         self.own = own
@@ -70,6 +71,7 @@ package actor MediaKeyExchange {
         self.frames = frames
         self.clock = clock
         self.logger = logger
+        self.refusals = refusals
         (deliveries, outbox) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumDeliveries))
         distribution = MediaKeyDistribution(own: own, at: Self.milliseconds(clock)) {
             var generator = SystemRandomNumberGenerator()
@@ -133,7 +135,12 @@ package actor MediaKeyExchange {
         }
     }
 
-    /// Sends keys and follows the time, until the task is cancelled.
+    /// The leg has left: ``run()`` returns.
+    package nonisolated func close() {
+        outbox.finish()
+    }
+
+    /// Sends keys and follows the time, until it is closed or the task is cancelled.
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { [clock] in
@@ -164,13 +171,18 @@ package actor MediaKeyExchange {
         let content = CallKeyContent.deployedContent(
             roomID: room, memberID: LiveKitNames.plainIdentity(user: own.user, device: own.device), device: own.device,
             key: key, sentAt: clock.unixMilliseconds())
-        let missed = await messaging.send(CallKeyContent.deployedEventType, content, to: delivery.devices)
-        if !missed.isEmpty {
+        let failures = await messaging.send(
+            CallKeyContent.deployedEventType,
+            Dictionary(uniqueKeysWithValues: delivery.devices.map { ($0, content) }))
+        if let (device, failure) = failures.first {
             logger.info(
                 "A media key did not reach every device; it is sent again",
-                metadata: ["matrix.room_id": "\(room)", "devices": "\(missed.count)", "index": "\(key.index)"])
+                metadata: [
+                    "matrix.room_id": "\(room)", "devices": "\(failures.count)", "device": "\(device)",
+                    "reason": "\(failure)", "index": "\(key.index)",
+                ])
         }
-        report(delivery, missed: missed)
+        report(delivery, missed: Set(failures.keys))
     }
 
     private func report(_ delivery: Delivery, missed: Set<DeviceAddress>) {

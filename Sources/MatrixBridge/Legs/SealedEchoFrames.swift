@@ -12,11 +12,17 @@ package import OlmE2EE
 package final class SealedEchoFrames: EchoFrames {
     private let echo: NIOLockedValueBox<FrameEcho>
     /// Frames that went no further, by ``FrameRefusal/name``.
-    package let refusals = Tally<String>()
+    package let refusals: Tally<String>
 
-    /// - Parameter serverFrames: what the focus may put in.
-    package init(serverFrames: ServerFrames) {
-        echo = NIOLockedValueBox(FrameEcho(serverFrames: serverFrames) { UInt32.random(in: 0...UInt32.max) })
+    package init(refusals: Tally<String> = Tally()) {
+        echo = NIOLockedValueBox(FrameEcho { UInt32.random(in: 0...UInt32.max) })
+        self.refusals = refusals
+    }
+
+    package var areSealed: Bool { true }
+
+    package func joined(serverTrailer: [UInt8]) {
+        echo.withLockedValue { $0.serverFrames = ServerFrames(trailer: serverTrailer) }
     }
 
     /// Seals with this key from now on.

@@ -105,6 +105,7 @@ package enum Schema {
                 room_id TEXT PRIMARY KEY,
                 room_version TEXT NOT NULL,
                 is_wanted INTEGER NOT NULL,
+                device_id TEXT NOT NULL,
                 started_at INTEGER NOT NULL,
                 delay_id TEXT,
                 created_at INTEGER,

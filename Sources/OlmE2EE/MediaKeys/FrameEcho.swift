@@ -14,7 +14,12 @@ package struct FrameEcho: Sendable {
     /// Streams of others whose senders are remembered.
     package static let maximumSenders = 256
 
-    private let serverFrames: ServerFrames
+    /// What the server may put in.
+    package var serverFrames = ServerFrames.none {
+        didSet {
+            for identity in rings.keys { rings[identity]?.serverFrames = serverFrames }
+        }
+    }
     private let makeCounter: @Sendable () -> UInt32
     private var rings: [String: MediaKeyRing] = [:]
     /// Whose each stream is, by SSRC.
@@ -23,11 +28,8 @@ package struct FrameEcho: Sendable {
     private var sealers: [UInt32: FrameSealer] = [:]
     private var plain: [UInt8] = []
 
-    /// - Parameters:
-    ///   - serverFrames: what the server may put in.
-    ///   - makeCounter: random; where the nonces of a stream begin.
-    package init(serverFrames: ServerFrames, makeCounter: @escaping @Sendable () -> UInt32) {
-        self.serverFrames = serverFrames
+    /// - Parameter makeCounter: random; where the nonces of a stream begin.
+    package init(makeCounter: @escaping @Sendable () -> UInt32) {
         self.makeCounter = makeCounter
     }
 

@@ -19,7 +19,7 @@ package struct MediaKeyRing: Sendable {
         var failures = 0
     }
 
-    private let serverFrames: ServerFrames
+    var serverFrames: ServerFrames
     private var slots: [Slot?] = Array(repeating: nil, count: 256)
 
     package init(serverFrames: ServerFrames = .none) {

@@ -26,6 +26,13 @@ actor DevicePost {
         receivers[device] = receive
     }
 
+    /// What comes to a device, as a stream.
+    func messages(to device: DeviceAddress) -> AsyncStream<ToDeviceMessage> {
+        let (stream, continuation) = AsyncStream<ToDeviceMessage>.makeStream()
+        receivers[device] = { continuation.yield($0) }
+        return stream
+    }
+
     func setReachable(_ device: DeviceAddress, _ isReachable: Bool) {
         if isReachable { unreachable.remove(device) } else { unreachable.insert(device) }
     }
@@ -41,12 +48,12 @@ actor DevicePost {
     }
 
     func send(
-        _ type: String, _ content: JSONObject, from sender: DeviceAddress, to devices: Set<DeviceAddress>,
-    ) async -> Set<DeviceAddress> {
-        var missed: Set<DeviceAddress> = []
-        for device in devices {
+        _ type: String, _ contents: [DeviceAddress: JSONObject], from sender: DeviceAddress,
+    ) async -> [DeviceAddress: ToDeviceFailure] {
+        var missed: [DeviceAddress: ToDeviceFailure] = [:]
+        for (device, content) in contents {
             guard let receive = receivers[device], !unreachable.contains(device) else {
-                missed.insert(device)
+                missed[device] = .unknownDevice
                 continue
             }
             await receive(ToDeviceMessage(sender: sender, type: type, content: content))
@@ -62,12 +69,18 @@ actor DevicePost {
     /// What one device writes with.
     nonisolated func pen(of device: DeviceAddress) -> Pen { Pen(post: self, device: device) }
 
-    struct Pen: DeviceMessaging {
+    struct Pen: ToDeviceMessaging {
         let post: DevicePost
         let device: DeviceAddress
 
-        func send(_ type: String, _ content: JSONObject, to devices: Set<DeviceAddress>) async -> Set<DeviceAddress> {
-            await post.send(type, content, from: device, to: devices)
+        func send(
+            _ type: String, _ contents: [DeviceAddress: JSONObject],
+        ) async -> [DeviceAddress: ToDeviceFailure] {
+            await post.send(type, contents, from: device)
+        }
+
+        func messages(ofTypes types: Set<String>) async -> AsyncStream<ToDeviceMessage> {
+            await post.messages(to: device)
         }
     }
 }

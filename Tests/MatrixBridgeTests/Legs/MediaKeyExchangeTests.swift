@@ -26,7 +26,7 @@ struct MediaKeyExchangeTests {
     /// A leg of ours: its keys, and the frames it sends back.
     private struct Leg {
         let exchange: MediaKeyExchange
-        let frames = SealedEchoFrames(serverFrames: .none)
+        let frames = SealedEchoFrames()
 
         init(_ own: DeviceAddress, post: DevicePost, clock: ServiceClock) throws {
             exchange = MediaKeyExchange(

@@ -18,8 +18,9 @@ struct FrameEchoTests {
 
     /// Has keys of alice and bob, and one of its own.
     private func echo() throws -> FrameEcho {
-        var echo = FrameEcho(serverFrames: ServerFrames(trailer: trailer)) { 7 }
+        var echo = FrameEcho { 7 }
         try echo.install(key(1), of: "alice")
+        echo.serverFrames = ServerFrames(trailer: trailer)
         try echo.install(key(2, index: 9), of: "bob")
         echo.use(try key(3, index: 4))
         return echo
@@ -84,7 +85,7 @@ struct FrameEchoTests {
         }
         #expect(refusal(of: try sealed(key(2, index: 9)), from: 2, as: 200, by: &echo) == .tooManyStreams)
 
-        echo = FrameEcho(serverFrames: .none) { 7 }
+        echo = FrameEcho { 7 }
         try echo.install(key(1), of: "alice")
         #expect(refusal(of: try sealed(key(1)), from: 1, by: &echo) == .noOwnKey)
     }
