@@ -125,6 +125,8 @@ package struct LegMembership: Sendable {
     private var announcement: EventID?
     /// The announcement was seen in the room.
     private var hasAppeared = false
+    /// The scheduled leave is known to be held; that of before a restart of ours may have been sent.
+    private var isHeld = false
     private var restartDue: Milliseconds = 0
     private var notBefore: [Kind: Milliseconds] = [:]
     private var failures: [Kind: Int] = [:]
@@ -201,6 +203,9 @@ package struct LegMembership: Sendable {
         if record.delayID == nil, hasDelayedEvents {
             return isDue(.schedule, at: now) ? .scheduleLeave(delay: delay) : nil
         }
+        if let delayID = record.delayID, !isHeld {
+            return isDue(.restart, at: now) ? .restart(delayID: delayID) : nil
+        }
         if isAnnounced, now - announcedAt >= timing.renewalInterval {
             record.expires += timing.lifetime
             isAnnounced = false
@@ -255,6 +260,7 @@ package struct LegMembership: Sendable {
         case .limited, .failed: return retry(.schedule, after: answer, at: now)
         case .scheduled(let delayID):
             record.delayID = delayID
+            isHeld = true
             restartDue = now
         case .delayTooLong(let maximum):
             let permitted = maximum.map { min($0, delay - 1) } ?? delay / 2
@@ -289,11 +295,13 @@ package struct LegMembership: Sendable {
         switch answer {
         case .limited, .failed: retry(.restart, after: answer, at: now)
         case .done:
+            isHeld = true
             failures[.restart] = nil
             restartDue = now + min(timing.restartInterval, delay / 3)
         default:
             // It was sent: for everybody else we have left, so this is a new membership.
             record = Record()
+            isHeld = false
             isAnnounced = false
             notBefore[.schedule] = repair(at: now)
             notices.append(.rejoined)
