@@ -132,12 +132,13 @@ final class EchoSession {
         receiving[received] = state
         guard case .accepted(let length) = result else { return }
         let plain = UnsafeRawBufferPointer(start: base, count: length)
+        // Who cannot be understood does not keep the line from others.
         guard let header = try? RTPHeader(reading: plain), header.payloadType == ClientDescription.opus,
-            let place = line.take(header, at: now)
+            let frame = frames.open(Array(header.payload(of: plain)), from: received),
+            let place = line.take(header, at: now),
+            let payload = frames.seal(frame, as: ssrc, at: place.timestamp)
         else { return }
-        let frame = EchoFrame(
-            payload: Array(header.payload(of: plain)), receivedSSRC: received, ssrc: ssrc, timestamp: place.timestamp)
-        if let payload = frames.payload(answering: frame) { send(payload, at: place, srtp) }
+        send(payload, at: place, srtp)
     }
 
     private func send(_ payload: [UInt8], at place: EchoLine.Place, _ srtp: SRTPSession) {

@@ -44,18 +44,27 @@ package final class SealedEchoFrames: EchoFrames {
         echo.withLockedValue { $0.forget(identity) }
     }
 
-    package func payload(answering frame: EchoFrame) -> [UInt8]? {
-        var payload = frame.payload
-        let refusal = echo.withLockedValue { echo -> FrameRefusal? in
+    package func open(_ payload: [UInt8], from ssrc: UInt32) -> [UInt8]? {
+        counting { echo throws(FrameRefusal) in try echo.open(payload, from: ssrc) }
+    }
+
+    package func seal(_ frame: [UInt8], as ssrc: UInt32, at timestamp: UInt32) -> [UInt8]? {
+        counting { echo throws(FrameRefusal) in try echo.seal(frame, as: ssrc, at: timestamp) }
+    }
+
+    private func counting(_ work: (inout FrameEcho) throws(FrameRefusal) -> [UInt8]) -> [UInt8]? {
+        let result = echo.withLockedValue { echo -> Result<[UInt8], FrameRefusal> in
             do throws(FrameRefusal) {
-                try echo.echo(&payload, from: frame.receivedSSRC, ssrc: frame.ssrc, timestamp: frame.timestamp)
-                return nil
+                return .success(try work(&echo))
             } catch {
-                return error
+                return .failure(error)
             }
         }
-        guard let refusal else { return payload }
-        refusals.count(refusal.name)
-        return nil
+        switch result {
+        case .success(let frame): return frame
+        case .failure(let refusal):
+            refusals.count(refusal.name)
+            return nil
+        }
     }
 }

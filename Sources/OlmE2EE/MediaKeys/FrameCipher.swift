@@ -81,15 +81,15 @@ package struct FrameCipher: Sendable {
         frame.last
     }
 
-    /// Encrypts into `output`, in place of what was there. The same nonce must never be used twice with one key;
-    /// ``FrameSealer`` takes care of it.
+    /// Encrypts. The same nonce must never be used twice with one key; ``FrameSealer`` takes care of it.
     func seal(
-        _ frame: [UInt8], codec: FrameCodec, keyIndex: UInt8, nonce: FrameNonce, into output: inout [UInt8],
-    ) throws(FrameRefusal) {
-        output.removeAll(keepingCapacity: true)
-        guard !frame.isEmpty else { return }
+        _ frame: [UInt8], codec: FrameCodec, keyIndex: UInt8, nonce: FrameNonce,
+    ) throws(FrameRefusal) -> [UInt8] {
+        guard !frame.isEmpty else { return [] }
         guard frame.count <= Self.maximumByteCount else { throw .tooLong(byteCount: frame.count) }
         guard let clear = codec.clearByteCount(of: frame) else { throw .noClearHeader }
+        var output: [UInt8] = []
+        output.reserveCapacity(frame.count + Self.tagByteCount + Self.nonceByteCount + Self.trailerByteCount)
         output += frame
         output.append(contentsOf: repeatElement(0, count: Self.tagByteCount))
         nonce.append(to: &output)
@@ -108,15 +108,11 @@ package struct FrameCipher: Sendable {
                 }
             }
         }
-        guard isSealed else {
-            output.removeAll(keepingCapacity: true)
-            throw .cipher
-        }
+        guard isSealed else { throw .cipher }
         output.append(UInt8(Self.nonceByteCount))
         output.append(keyIndex)
-        if codec.needsEmulationPrevention {
-            output.replaceSubrange(clear..., with: EmulationPrevention.insert(into: output[clear...]))
-        }
+        guard codec.needsEmulationPrevention else { return output }
+        return output[..<clear] + EmulationPrevention.insert(into: output[clear...])
     }
 
     /// Decrypts into `output`, in place of what was there. After a refusal it is empty.

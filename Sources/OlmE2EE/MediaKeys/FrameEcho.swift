@@ -6,8 +6,8 @@
 /// Sends the frames of others back under our own key: one Opus frame, which is one packet, at a time.
 ///
 /// Whose a stream is shows in whose key opens it, so that nobody needs to be believed about it. Each frame is opened
-/// with the keys of its sender and sealed with ours. The buffers are used again from frame to frame. Keys of those who
-/// left must be taken away by whoever knows of it; how many have keys is bounded by ``MediaKeyInbox``.
+/// with the keys of its sender and sealed with ours. Keys of those who left must be taken away by whoever knows of it; how
+/// many have keys is bounded by ``MediaKeyInbox``.
 package struct FrameEcho: Sendable {
     /// Streams that one key of ours may protect.
     package static let maximumStreams = 16
@@ -26,7 +26,6 @@ package struct FrameEcho: Sendable {
     private var senders: [UInt32: String] = [:]
     private var ownKey: NumberedMediaKey?
     private var sealers: [UInt32: FrameSealer] = [:]
-    private var plain: [UInt8] = []
 
     /// - Parameter makeCounter: random; where the nonces of a stream begin.
     package init(makeCounter: @escaping @Sendable () -> UInt32) {
@@ -50,24 +49,13 @@ package struct FrameEcho: Sendable {
         senders = senders.filter { $0.value != identity }
     }
 
-    /// Turns a frame of somebody else into one of ours. After a refusal it must not be sent; its content is undefined.
+    /// A frame of somebody else as it was before its sender encrypted it.
     ///
-    /// - Parameters:
-    ///   - received: the SSRC of the stream it came in.
-    ///   - ssrc: of our stream.
-    ///   - timestamp: of our packet; never earlier than the one before on this stream.
-    package mutating func echo(
-        _ frame: inout [UInt8], from received: UInt32, ssrc: UInt32, timestamp: UInt32,
-    ) throws(FrameRefusal) {
-        guard !frame.isEmpty else { return }
-        try prepareSealer(ssrc)
-        try open(frame, from: received)
-        guard let position = sealers.index(forKey: ssrc) else { throw .noOwnKey }
-        try sealers.values[position].seal(plain, codec: .opus, timestamp: timestamp, into: &frame)
-    }
-
-    private mutating func open(_ frame: [UInt8], from received: UInt32) throws(FrameRefusal) {
-        guard let sender = senders[received] ?? findSender(of: frame, in: received),
+    /// - Parameter received: the SSRC of the stream it came in.
+    package mutating func open(_ frame: [UInt8], from received: UInt32) throws(FrameRefusal) -> [UInt8] {
+        guard !frame.isEmpty else { return [] }
+        var plain: [UInt8] = []
+        guard let sender = senders[received] ?? findSender(of: frame, in: received, using: &plain),
             let position = rings.index(forKey: sender)
         else { throw .unknownSender }
         do {
@@ -77,10 +65,25 @@ package struct FrameEcho: Sendable {
             senders[received] = nil
             throw .distrustedKey(index: index)
         }
+        return plain
     }
 
-    private mutating func findSender(of frame: [UInt8], in received: UInt32) -> String? {
-        guard let sender = rings.first(where: { $0.value.opens(frame, codec: .opus, using: &plain) })?.key else {
+    /// Encrypts a frame for a stream of ours.
+    ///
+    /// - Parameter timestamp: of our packet; never earlier than the one before on this stream.
+    package mutating func seal(
+        _ frame: [UInt8], as ssrc: UInt32, at timestamp: UInt32,
+    ) throws(FrameRefusal) -> [UInt8] {
+        guard !frame.isEmpty else { return [] }
+        try prepareSealer(ssrc)
+        guard let position = sealers.index(forKey: ssrc) else { throw .noOwnKey }
+        return try sealers.values[position].seal(frame, codec: .opus, timestamp: timestamp)
+    }
+
+    private mutating func findSender(
+        of frame: [UInt8], in received: UInt32, using buffer: inout [UInt8],
+    ) -> String? {
+        guard let sender = rings.first(where: { $0.value.opens(frame, codec: .opus, using: &buffer) })?.key else {
             return nil
         }
         if senders.count >= Self.maximumSenders { senders = [:] }

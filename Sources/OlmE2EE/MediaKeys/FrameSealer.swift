@@ -35,16 +35,7 @@ package struct FrameSealer: Sendable {
         codec: FrameCodec,
         timestamp: UInt32
     ) throws(FrameRefusal) -> [UInt8] {
-        var sealed: [UInt8] = []
-        try seal(frame, codec: codec, timestamp: timestamp, into: &sealed)
-        return sealed
-    }
-
-    /// The same into `output`, in place of what was there.
-    package mutating func seal(
-        _ frame: [UInt8], codec: FrameCodec, timestamp: UInt32, into output: inout [UInt8],
-    ) throws(FrameRefusal) {
-        guard !frame.isEmpty else { return output.removeAll(keepingCapacity: true) }
+        guard !frame.isEmpty else { return [] }
         let step = timestamp &- (lastTimestamp ?? timestamp)
         guard step <= UInt32(Int32.max) else { throw .timestampWentBack }
         let elapsed = elapsedTicks + UInt64(step)
@@ -52,11 +43,12 @@ package struct FrameSealer: Sendable {
         guard elapsed <= UInt64(UInt32.max), count < Int(Self.counterModulus) else { throw .keyExhausted }
 
         let nonce = FrameNonce(ssrc: ssrc, timestamp: timestamp, counter: counter)
-        try cipher.seal(frame, codec: codec, keyIndex: keyIndex, nonce: nonce, into: &output)
+        let sealed = try cipher.seal(frame, codec: codec, keyIndex: keyIndex, nonce: nonce)
         counter = (counter + 1) % Self.counterModulus
         lastTimestamp = timestamp
         elapsedTicks = elapsed
         repeats = count
+        return sealed
     }
 }
 

@@ -9,7 +9,6 @@ import NIOConcurrencyHelpers
 import OlmE2EE
 import Testing
 
-@testable import FocusSFU
 @testable import MatrixBridge
 
 @Suite("Media keys between legs and clients")
@@ -35,7 +34,7 @@ struct MediaKeyExchangeTests {
         }
 
         func echo(_ frame: [UInt8], at timestamp: UInt32 = 960) -> [UInt8]? {
-            frames.payload(answering: EchoFrame(payload: frame, receivedSSRC: 7, ssrc: 9, timestamp: timestamp))
+            frames.open(frame, from: 7).flatMap { frames.seal($0, as: 9, at: timestamp) }
         }
     }
 

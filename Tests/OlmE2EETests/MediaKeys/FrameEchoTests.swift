@@ -39,16 +39,13 @@ struct FrameEchoTests {
         for (number, key) in [try key(1), try key(2, index: 9), try key(1)].enumerated() {
             var frame = try sealed(key)
             let byteCount = frame.count
-            try echo.echo(&frame, from: UInt32(number), ssrc: 5, timestamp: UInt32(number) * 960)
+            frame = try echo.seal(
+                echo.open(frame, from: UInt32(number)), as: 5, at: UInt32(number) * 960)
             #expect(frame.count == byteCount && frame.last == 4)
             #expect(try ring.open(frame, codec: .opus) == plain)
         }
-        var silence = ServerFrames.opusSilence + trailer
-        try echo.echo(&silence, from: 0, ssrc: 5, timestamp: 1_920)
-        #expect(try ring.open(silence, codec: .opus) == ServerFrames.opusSilence)
-        var nothing: [UInt8] = []
-        try echo.echo(&nothing, from: 99, ssrc: 5, timestamp: 1_920)
-        #expect(nothing.isEmpty)
+        #expect(try echo.open(ServerFrames.opusSilence + trailer, from: 0) == ServerFrames.opusSilence)
+        #expect(try echo.open([], from: 99).isEmpty && echo.seal([], as: 5, at: 1_920).isEmpty)
     }
 
     @Test("a new key of ours is used from the next frame on, and no nonce of one key comes twice")
@@ -57,8 +54,7 @@ struct FrameEchoTests {
         var nonces: Set<[UInt8]> = []
         for round: UInt8 in 0..<4 {
             for number: UInt32 in 0..<100 {
-                var frame = try sealed(key(1))
-                try echo.echo(&frame, from: 77, ssrc: number % 4, timestamp: number / 8)
+                let frame = try echo.seal(plain, as: number % 4, at: number / 8)
                 #expect(nonces.insert(Array(frame.suffix(14))).inserted)
             }
             echo.use(try key(10 + round, index: 5 + round))
@@ -124,9 +120,8 @@ struct FrameEchoTests {
     private func refusal(
         of frame: [UInt8], from stream: UInt32, as ssrc: UInt32 = 5, by echo: inout FrameEcho,
     ) -> FrameRefusal? {
-        var frame = frame
         do throws(FrameRefusal) {
-            try echo.echo(&frame, from: stream, ssrc: ssrc, timestamp: 1)
+            _ = try echo.seal(echo.open(frame, from: stream), as: ssrc, at: 1)
             return nil
         } catch {
             return error
