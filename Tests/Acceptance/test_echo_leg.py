@@ -46,13 +46,10 @@ def desk(bed: MatrixBed) -> AdminRoom:
 class Call:
     """A room with the bot, and the bot's membership in its call."""
 
-    def __init__(self, bed: MatrixBed, desk: AdminRoom, user: User, encrypted: bool = False):
+    def __init__(self, bed: MatrixBed, desk: AdminRoom, user: User):
         self.desk, self.user, self.bot = desk, user, desk.bot
         body: dict = {"preset": "private_chat", "invite": [desk.bot],
                       "power_level_content_override": {"events": {CALL_MEMBER: 0}}}
-        if encrypted:
-            body["initial_state"] = [{"type": "m.room.encryption", "state_key": "",
-                                      "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
         self.room = user.call("POST", "/_matrix/client/v3/createRoom", body)["room_id"]
         wait_until(lambda: desk.bot in user.members(self.room), 30, "the bot accepts")
         # A room's state is read after the join; until then nothing is known of it.
@@ -165,13 +162,6 @@ def test_who_removes_the_bot_removes_its_echo(bed: MatrixBed, desk: AdminRoom) -
     call.begin()
     alice.call("POST", f"/_matrix/client/v3/rooms/{call.room}/kick", {"user_id": call.bot})
     wait_until(lambda: "echo in" not in desk.ask("status")["body"], 30, "the echo is gone")
-
-
-def test_an_encrypted_call_is_declined_politely(bed: MatrixBed, desk: AdminRoom) -> None:
-    call = Call(bed, desk, bed.user("alice"), encrypted=True)
-    reply = wait_until(lambda: call.if_known(desk.ask(f"echo {call.room}")), 30, "the bot knows the room")
-    assert "encrypted" in reply["body"], reply["body"]
-    assert call.membership() == {}
 
 
 # MARK: Membership, with a homeserver that does as it is told
