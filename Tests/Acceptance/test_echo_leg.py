@@ -155,6 +155,22 @@ def test_an_orderly_end_of_ours_says_goodbye(bed: MatrixBed, desk: AdminRoom) ->
     assert "echo in" not in desk.ask("status")["body"]
 
 
+@pytest.mark.parametrize("how", ["kick", "redaction"])
+def test_an_echo_that_is_put_out_of_the_call_leaves_it(bed: MatrixBed, desk: AdminRoom, how: str) -> None:
+    alice = bed.user("alice")
+    call = Call(bed, desk, alice)
+    alice.join_call(call.room, bed.callbridge.url)
+    call.begin()
+    if how == "kick":
+        assert "taken out" in desk.ask(f"kick {call.bot} {call.room}")["body"]
+    else:
+        state = alice.call("GET", f"/_matrix/client/v3/rooms/{call.room}/state")
+        event = next(event for event in state if event["type"] == CALL_MEMBER and event["state_key"] == call.key)
+        alice.call("PUT", f"/_matrix/client/v3/rooms/{call.room}/redact/{event['event_id']}/1", {})
+    wait_until(lambda: "echo in" not in desk.ask("status")["body"], 30, "the echo is gone")
+    assert call.membership() == {}
+
+
 def test_who_removes_the_bot_removes_its_echo(bed: MatrixBed, desk: AdminRoom) -> None:
     alice = bed.user("alice")
     call = Call(bed, desk, alice)

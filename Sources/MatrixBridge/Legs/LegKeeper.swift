@@ -21,6 +21,7 @@ package actor LegKeeper {
     static let aloneMilliseconds: UInt64 = 60_000
     private static let checkMilliseconds: UInt64 = 500
     private static let strayCheckMilliseconds: UInt64 = 10_000
+    private static let shutDownMilliseconds: UInt64 = 3_000
     private static let rememberedEndings = 256
 
     private let dependencies: Dependencies
@@ -241,6 +242,16 @@ package actor LegKeeper {
     /// The last words, so that the call does not show us while we are gone.
     package func shutDown() async {
         for room in legs.keys { await end(room, .shutDown) }
+        // What the homeserver does not take in time is repeated after the next start.
+        await withTaskGroup { [clock] group in
+            group.addTask { await self.sendLeaves() }
+            group.addTask { _ = try? await clock.sleep(Self.shutDownMilliseconds) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func sendLeaves() async {
         let rooms = legs.values.map { ($0.announcement.room, $0.number) }
         await withDiscardingTaskGroup { group in
             for (room, number) in rooms { group.addTask { await self.sendRequests(room, number) } }

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-package import FocusSFU
+import FocusSFU
 import NIOConcurrencyHelpers
 package import OlmE2EE
 
