@@ -7,7 +7,7 @@
 # Checks that the folders of Sources/FocusSFU use only what lies below them:
 #
 #   Wire ◀ STUN RTP RTCP SDP Codecs ◀ ICE DTLS SRTP SCTP ◀ Routing ◀ Generated ◀ Tokens HTTP ◀ Signalling
-#     ◀ Rooms MediaPlane Mirror Server ◀ LoadTest
+#     ◀ Rooms MediaPlane Mirror Server ◀ LoadTest ◀ Echo
 #
 # Folders of one layer do not use each other, but for Rooms, MediaPlane, Mirror and Server, which are the shell around the rest;
 # the session of a signal socket is part of the shell, too. The layers up to Routing are free of input and output, so they import no
@@ -36,8 +36,9 @@ LAYERS = [
     ["Signalling"],
     ["Rooms", "MediaPlane", "Mirror", "Server"],
     ["LoadTest"],
+    ["Echo"],
 ]
-SHELL = LAYERS[-2]
+SHELL = LAYERS[-3]
 SHELL_FILES = {"Signalling/SignalSession.swift"}
 CORE = [folder for layer in LAYERS[:4] for folder in layer]
 CORE_IMPORTS = {"COpenSSLShims", "CUsrSCTP", "Glibc", "Synchronization"}

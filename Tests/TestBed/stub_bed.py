@@ -40,8 +40,12 @@ class StubBed:
         return {delay_id for (delay_id,) in self.callbridge.rows("SELECT delay_id FROM delayed_leaves")}
 
     def refused_events(self, reason: str) -> int:
+        return self.count("callbridge_event_refused_total", reason)
+
+    def count(self, counter: str, reason: str) -> int:
+        """Of the metrics; 0 while it is not there."""
         page = http("GET", f"http://127.0.0.1:{self.metrics}/metrics").text
-        found = re.search(rf'callbridge_event_refused_total{{reason="{reason}"}} (\d+)', page)
+        found = re.search(rf'{counter}{{reason="{reason}"}} (\d+)', page)
         return int(found[1]) if found else 0
 
     def calls(self, room: str) -> list[dict]:

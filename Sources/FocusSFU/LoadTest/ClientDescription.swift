@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// The offers of a load test's participant on its single connection: sections for what it sends, then sections for what
+/// The offers of a client of ours on its single connection: sections for what it sends, then sections for what
 /// it receives. Sections are only ever added.
 ///
 /// Codecs, feedback and extensions are those of a browser, cut down to Opus and VP8.
@@ -82,7 +82,7 @@ struct ClientDescription {
         case .sending(let ssrc, let cid):
             media.append(SDPAttribute.Name(.sendonly))
             media.append(.msid, "- \(cid)")
-            media.append(.ssrc, "\(ssrc) cname:load-test")
+            media.append(.ssrc, "\(ssrc) cname:callbridge")
         case .receiving:
             media.append(SDPAttribute.Name(.recvonly))
         }

@@ -10,8 +10,45 @@ final class LiveKitSignalling: LoadSignalling {
     let socket: SignalSocket
     private var description: ClientDescription
 
+    /// With what a participant comes.
+    struct Introduction {
+        var token: String
+        /// What the server may write into its log about the client.
+        var client: String
+        /// Whether it wants what others publish.
+        var subscribes: Bool
+        /// Whether it makes room for the pictures of others; what it has no room for is not sent to it.
+        var takesVideo = true
+        var tracks: [LiveKitAddTrackRequest]
+        /// The first offer.
+        var description: ClientDescription
+    }
+
+    private let takesVideo: Bool
+
     /// Begins to join.
-    init(
+    init(to url: SignalURL, at address: ResolvedAddress, _ introduction: Introduction) throws(SocketError) {
+        var description = introduction.description
+        var request = LiveKitJoinRequest()
+        request.clientInfo.sdk = .go
+        request.clientInfo.protocol = 16
+        request.clientInfo.otherSdks = introduction.client
+        request.connectionSettings.autoSubscribe = introduction.subscribes
+        request.addTrackRequests = introduction.tracks
+        request.publisherOffer = Self.offer(&description)
+        var wrapped = LiveKitWrappedJoinRequest()
+        wrapped.joinRequest = (try? request.serializedData()) ?? wrapped.joinRequest
+        let encoded = Base64URL.encode((try? wrapped.serializedBytes()) ?? [UInt8]())
+        socket = try SignalSocket(
+            to: address, authority: url.authority,
+            path: "\(url.prefix)/rtc/v1?join_request=\(encoded)&auto_subscribe=\(introduction.subscribes ? 1 : 0)",
+            header: ("Authorization", "Bearer \(introduction.token)"))
+        takesVideo = introduction.takesVideo
+        self.description = description
+    }
+
+    /// Begins to join as a participant of a load test.
+    convenience init(
         index: Int, plan: LoadTestPlan, token: String, address: ResolvedAddress, tracks: [GeneratedTrack],
         endpoint: LoadEndpoint
     ) throws(SocketError) {
@@ -24,22 +61,11 @@ final class LiveKitSignalling: LoadSignalling {
         if tracks.isEmpty, plan.roles.allSatisfy({ !$0.publishes }) {
             description.addReceiving(isVideo: false, count: 1)
         }
-
-        var request = LiveKitJoinRequest()
-        request.clientInfo.sdk = .go
-        request.clientInfo.protocol = 16
-        request.clientInfo.otherSdks = "callbridge load-test"
-        request.connectionSettings.autoSubscribe = role.subscribes
-        request.addTrackRequests = tracks.map(Self.announcement)
-        request.publisherOffer = Self.offer(&description)
-        var wrapped = LiveKitWrappedJoinRequest()
-        wrapped.joinRequest = (try? request.serializedData()) ?? wrapped.joinRequest
-        let encoded = Base64URL.encode((try? wrapped.serializedBytes()) ?? [UInt8]())
-        socket = try SignalSocket(
-            to: address, authority: plan.url.authority,
-            path: "\(plan.url.prefix)/rtc/v1?join_request=\(encoded)&auto_subscribe=\(role.subscribes ? 1 : 0)",
-            header: ("Authorization", "Bearer \(token)"))
-        self.description = description
+        try self.init(
+            to: plan.url, at: address,
+            Introduction(
+                token: token, client: "callbridge load-test", subscribes: role.subscribes,
+                tracks: tracks.map(Self.announcement), description: description))
     }
 
     private static func announcement(_ track: GeneratedTrack) -> LiveKitAddTrackRequest {
@@ -94,22 +120,23 @@ final class LiveKitSignalling: LoadSignalling {
         }
     }
 
-    /// The fields of `SignalResponse` that a load test acts on: answer, trickle, leave, request_response,
+    /// The fields of `SignalResponse` that are acted on: join, answer, trickle, leave, request_response,
     /// media_sections_requirement. In a room of hundreds all others are many and large, so they are not even decoded.
     private static func isOfInterest(_ message: [UInt8]) -> Bool {
         guard let first = message.first else { return false }
         let tag = first < 0x80 ? UInt16(first) : UInt16(first & 0x7F) | UInt16(message.dropFirst().first ?? 0) << 7
-        return [2, 4, 8, 22, 25].contains(tag >> 3)
+        return [1, 2, 4, 8, 22, 25].contains(tag >> 3)
     }
 
     private func received(_ message: LiveKitSignalResponse.OneOf_Message, _ handle: (LoadSignal) -> Void) {
         switch message {
+        case .join(let join): handle(.joined(serverTrailer: Array(join.sifTrailer)))
         case .answer(let answer): take(answer, handle)
         case .trickle(let trickle):
             if let line = Self.candidate(in: trickle.candidateInit) { handle(.candidate(line)) }
         case .mediaSectionsRequirement(let requirement):
             description.addReceiving(isVideo: false, count: Int(requirement.numAudios))
-            description.addReceiving(isVideo: true, count: Int(requirement.numVideos))
+            if takesVideo { description.addReceiving(isVideo: true, count: Int(requirement.numVideos)) }
             send(.offer(Self.offer(&description)))
         case .requestResponse(let response) where response.reason != .ok && response.reason != .queued:
             handle(.failed("the server refused a request: \(response.reason) \(response.message)"))

@@ -6,7 +6,8 @@
 import CDatagramIO
 import Glibc
 
-/// The peer connection of a load test's participant: one UDP socket with ICE, DTLS and SRTP over it.
+/// The peer connection of a client of ours, in a load test or as an echo: one UDP socket with ICE, DTLS and SRTP over
+/// it.
 ///
 /// A socket each, because servers tell participants apart by their address.
 final class LoadConnection {
@@ -84,6 +85,14 @@ final class LoadConnection {
         guard let candidate = Candidate(line: line), candidate.transport == .udp, candidate.component == 1,
             let address = candidate.address
         else { return }
+        ice.add(address)
+    }
+
+    /// Tries another path to the server: this address with the port of one that the server names.
+    func add(address literal: String, asIn line: String) {
+        guard let port = Candidate(line: line)?.address?.port, let address = NetworkAddress(literal, port: port) else {
+            return
+        }
         ice.add(address)
     }
 

@@ -106,6 +106,7 @@ final class LoadPeer {
             case .candidate(let line):
                 sending.add(candidate: line)
                 sending.advance(to: now)
+            case .joined: break
             case .streams(let ssrcs):
                 for ssrc in ssrcs { streams.expect(ssrc) }
                 while samples.count < streams.tallies.count { samples.append(SRTPReceiveStreamState()) }

@@ -20,6 +20,8 @@ protocol LoadSignalling: AnyObject {
 
 /// What signalling has for a participant.
 enum LoadSignal {
+    /// The server let us in; the bytes that end the frames it makes up itself.
+    case joined(serverTrailer: [UInt8])
     /// The server's side of a connection, first or again.
     case transport(RemoteTransport, LoadDirection)
     /// A candidate of the server's, an attribute text beginning with `candidate:`.

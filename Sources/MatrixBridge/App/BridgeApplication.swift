@@ -46,7 +46,8 @@ enum BridgeApplication {
         if let settings = configuration.matrix {
             let built = try await MatrixServices(
                 settings, maximumParticipants: configuration.room.maxParticipants, keys: keys,
-                dataDirectory: configuration.server.dataDirectory, focus: focus, log: log, logLevels: logLevels)
+                dataDirectory: configuration.server.dataDirectory, ownURL: ownURL(configuration.server), focus: focus,
+                log: log, logLevels: logLevels)
             await built.desk.offer(TURNBotCommands(administration: turn.administration).all)
             built.registerRoutes(on: &router, prefixes: configuration.publicPrefixes)
             services += built.services
@@ -80,6 +81,17 @@ enum BridgeApplication {
         } catch let termination as Termination {
             throw termination
         }
+    }
+
+    /// Where this process reaches its own HTTP port.
+    private static func ownURL(_ server: ServerConfiguration) throws -> SignalURL {
+        let host =
+            switch server.bindAddresses.first {
+            case nil, "::", "0.0.0.0": "127.0.0.1"
+            case let address? where address.contains(":"): "[\(address)]"
+            case let address?: address
+            }
+        return try SignalURL("ws://\(host):\(server.port)")
     }
 
     private static func startFocus(

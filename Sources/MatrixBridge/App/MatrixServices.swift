@@ -22,6 +22,8 @@ struct MatrixServices {
     let encryption: BotEncryption
     let legacyCalls: LegacyCallKeeper
     let keeper: DelayedLeaveKeeper
+    let legs: LegKeeper
+    let mediaKeys: MediaKeyDesk
     /// Nil without the second registration.
     let ghosts: GhostClearing?
     let exchange: TokenExchange
@@ -33,14 +35,17 @@ struct MatrixServices {
     private let appService: AppServiceRoutes
     private let proxied: ProxiedTokenRoutes?
 
-    /// - Parameter maximumParticipants: Of each room without a rule; 0 for no limit.
+    /// - Parameters:
+    ///   - maximumParticipants: Of each room without a rule; 0 for no limit.
+    ///   - ownURL: Our own HTTP port, over loopback.
     /// - Throws: ``Termination`` when the database cannot be opened or a name is no Matrix name.
     init(
         _ settings: MatrixConfiguration, maximumParticipants: Int, keys: APIKeySet, dataDirectory: String,
-        focus: FocusServer, log: Logger, logLevels: LogLevels
+        ownURL: SignalURL, focus: FocusServer, log: Logger, logLevels: LogLevels
     ) async throws {
         guard let server = ServerName(settings.serverName),
-            let bot = UserID("@\(settings.botLocalpart):\(settings.serverName)")
+            let bot = UserID("@\(settings.botLocalpart):\(settings.serverName)"),
+            let echoDevice = DeviceID(Self.echoDevice)
         else {
             throw Termination(
                 .configuration, cause: "\(settings.serverName) is no server name", source: "matrix.server_name",
@@ -135,6 +140,17 @@ struct MatrixServices {
                 coordinator: coordinator, focus: control, keeper: keeper, delegate: delegate, localServer: server,
                 clock: clock, logger: log)
         }
+        mediaKeys = MediaKeyDesk(
+            messaging: encryption, device: { await encryption.address }, clock: clock, logger: log)
+        legs = Self.makeLegs(
+            settings, bot: bot, clearDevice: echoDevice,
+            LegKeeper.Dependencies(
+                database: database, coordinator: coordinator, focus: control,
+                homeserver: LegRequests(client: client),
+                entrance: EchoEntrance(
+                    focus: control, minter: JoinTokenMinter(key: key), issued: issued, policy: policy, url: ownURL,
+                    clock: clock),
+                keys: mediaKeys, facts: facts, aliases: aliases, policy: policy, clock: clock, logger: log))
         let membership = MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts)
         sweep =
             policy.membershipRequirement == .never
@@ -165,17 +181,18 @@ struct MatrixServices {
             token: HomeserverToken(settings.homeserverToken.exposed), inbox: inbox, ownUsers: [bot.rawValue])
         let calls = CallCommands(
             coordinator: coordinator, focus: control, issued: issued, enforcement: enforcement, attempts: attempts,
-            legacyCalls: legacyCalls, clock: clock)
-        let (link, inbox) = (link, inbox)
+            legs: legs, legacyCalls: legacyCalls, clock: clock)
+        let (link, inbox, legs) = (link, inbox, legs)
+        let echoes = LegCommands(keeper: legs, clock: clock)
         let service = ServiceCommands(
             client: client, appServiceID: settings.registrationID, clock: clock, policy: policy, logLevels: logLevels,
             status: {
                 await Self.status(
                     link: link, inbox: inbox, coordinator: coordinator, keeper: keeper, legacyCalls: legacyCalls,
                     focus: focus)
-                    + [encryption.summary]
+                    + [encryption.summary] + echoes.lines()
             })
-        await desk.offer(service.all + calls.all)
+        await desk.offer(service.all + calls.all + echoes.all)
         do {
             try await encryption.restore()
             await encryption.attach(
@@ -190,6 +207,7 @@ struct MatrixServices {
                 onUnreadable: { desk.couldNotRead($0) })
             try await coordinator.restore()
             try await keeper.restore()
+            try await legs.restore()
             try await legacyCalls.restore()
             try await revocations.restore { participant, seconds in
                 focus.directory.restoreRevocation(of: participant.identity, inRoom: participant.room, at: seconds)
@@ -197,6 +215,17 @@ struct MatrixServices {
         } catch {
             throw Self.databaseTermination(error, in: dataDirectory)
         }
+    }
+
+    /// The device that the bot is in calls without encryption with; nothing is encrypted for it, so it needs no keys.
+    private static let echoDevice = "ECHO"
+
+    private static func makeLegs(
+        _ settings: MatrixConfiguration, bot: UserID, clearDevice: DeviceID, _ dependencies: LegKeeper.Dependencies
+    ) -> LegKeeper {
+        LegKeeper(
+            dependencies, user: bot, clearDevice: clearDevice, serviceURL: settings.livekitServiceURL,
+            limitMilliseconds: settings.echoLimit.components.seconds * 1_000)
     }
 
     /// Whether all is well, and what runs, in sentences.
@@ -241,6 +270,9 @@ struct MatrixServices {
             UntilShutdown({ await encryption.run() }),
             UntilShutdown({ await legacyCalls.run() }, atShutdown: { await legacyCalls.shutDown() }),
         ]
+        let (legs, mediaKeys) = (legs, mediaKeys)
+        services.append(UntilShutdown({ await mediaKeys.run() }))
+        services.append(UntilShutdown({ await legs.run() }, atShutdown: { await legs.shutDown() }))
         if let ghosts { services.append(UntilShutdown({ await ghosts.run() })) }
         if let sweep { services.append(UntilShutdown({ await sweep.run() })) }
         services += [

@@ -51,8 +51,8 @@ package actor TokenExchange {
     }
 
     /// How long an empty room waits for its first participant, and for another after the last.
-    private static let emptyTimeoutSeconds: UInt32 = 300
-    private static let departureTimeoutSeconds: UInt32 = 20
+    static let emptyTimeoutSeconds: UInt32 = 300
+    static let departureTimeoutSeconds: UInt32 = 20
 
     /// A room in which more happens than this while one token is made is asked about later.
     private static let maximumChecks = 10

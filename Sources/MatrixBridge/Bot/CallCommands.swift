@@ -13,6 +13,7 @@ struct CallCommands: Sendable {
     let issued: IssuedIdentities
     let enforcement: CallEnforcement
     let attempts: AttemptLog
+    let legs: LegKeeper
     let legacyCalls: LegacyCallKeeper
     let clock: ServiceClock
 
@@ -53,13 +54,15 @@ struct CallCommands: Sendable {
         let count = calls.count + withMe.count
         guard count > 0 else { return .text("No call runs in the rooms that I am in.") }
         let now = clock.unixMilliseconds()
+        let echoes = Set(await legs.rooms.map(\.room))
         return .list(
             count == 1 ? "1 call" : "\(count) calls",
             calls.map { call in
                 let users = Set(call.members.map(\.membership.sender)).count
                 let kind = call.intent.map { ", \($0.rawValue)" } ?? ""
+                let echo = echoes.contains(call.id.roomID) ? ", with my echo" : ""
                 return "\(call.id.roomID): \(users) users with \(call.members.count) devices, for "
-                    + "\(Self.length(now - call.startedAt))\(kind)"
+                    + "\(Self.length(now - call.startedAt))\(kind)\(echo)"
             }
                 + withMe.map { call in
                     "\(call.key.roomID): \(call.peer) calls me, for \(Self.length(now - call.startedAt)), "

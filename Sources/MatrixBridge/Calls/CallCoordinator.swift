@@ -71,6 +71,9 @@ package actor CallCoordinator: TransactionConsumer {
     /// Every running call.
     package var calls: [RosterCall] { roster.calls }
 
+    /// Who takes part in the calls of a room.
+    package func members(in room: RoomID) -> [RosterMember] { roster.members(in: room) }
+
     /// What rang lately in a room, oldest first.
     package func rings(in room: RoomID) -> [RingBoard.Ring] { board.rings(in: room) }
 

@@ -36,7 +36,7 @@ package struct MatrixError: Error, Equatable, Sendable {
     package var message: String
     /// When to come back, with 429.
     package var retryAfterMilliseconds: UInt64?
-    /// Further members of the body, under names of our own.
+    /// Further members of the body: of ours under names of our own, of a homeserver's those about delayed events.
     package var details: JSONObject = [:]
 
     package init(status: Int, code: MatrixErrorCode, message: String, retryAfterMilliseconds: UInt64? = nil) {
@@ -58,6 +58,7 @@ package struct MatrixError: Error, Equatable, Sendable {
             message: body?["error"]?.string ?? "HTTP \(response.status) without a Matrix error",
             retryAfterMilliseconds: header ?? milliseconds,
         )
+        details = (body?.object ?? [:]).filter { $0.key.hasPrefix("org.matrix.msc4140.") }
     }
 
     /// The body as the specification writes it ("Standard error response").

@@ -38,6 +38,8 @@ package struct MatrixConfiguration: Equatable, Sendable {
     package var botLocalpart: String
     /// Users whose commands the bot follows.
     package var administrators: [String]
+    /// The longest that an echo stays in a call; zero for no echoes.
+    package var echoLimit: Duration
     /// What clients are told: the base of the token service and of the signalling.
     package var livekitServiceURL: String
     package var websocketURL: String
@@ -83,6 +85,9 @@ package struct MatrixConfiguration: Equatable, Sendable {
     static let administratorsKey = ConfigurationKey(
         "matrix.admins", .texts, example: "[\"@alice:example.org\"]",
         "users whose invitations and commands the bot follows")
+    static let echoLimitKey = ConfigurationKey(
+        "matrix.echo_limit", .seconds, default: "600",
+        "the longest that the bot's echo stays in a call, seconds; 0: no echoes")
     static let serviceURLKey = ConfigurationKey(
         "matrix.livekit_service_url", .url(["https", "http"]), example: "https://call.example.org",
         "public URL of the token service, as clients reach it")
@@ -109,8 +114,8 @@ package struct MatrixConfiguration: Equatable, Sendable {
     static let keys =
         [
             homeserverURLKey, serverNameKey, registrationKey, delegatedKey, asTokenKey, hsTokenKey,
-            applicationServiceURLKey, botKey, administratorsKey, serviceURLKey, websocketURLKey, pathPrefixKey,
-            fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
+            applicationServiceURLKey, botKey, administratorsKey, echoLimitKey, serviceURLKey, websocketURLKey,
+            pathPrefixKey, fullAccessKey, membershipKey, remotePublishingKey, privateServersKey, anyCertificateKey,
         ] + LevelConfiguration.keys + [RoomRuleConfiguration.key] + AccessLimitConfiguration.keys
         + OneToOneConfiguration.keys
 
@@ -122,6 +127,7 @@ package struct MatrixConfiguration: Equatable, Sendable {
         let applicationServiceURL = values.url(Self.applicationServiceURLKey)
         self.botLocalpart = Self.botLocalpart(&values)
         self.administrators = Self.administrators(&values)
+        self.echoLimit = values.duration(Self.echoLimitKey)
         let serviceURL = values.url(Self.serviceURLKey)
         let websocketURL = values.url(Self.websocketURLKey)
         self.pathPrefix = Self.pathPrefix(&values)

@@ -94,6 +94,9 @@ package actor BotEncryption {
         }
     }
 
+    /// The bot's device; nil while encryption does not work.
+    package var address: DeviceAddress? { state == .ready ? device?.address : nil }
+
     var now: UnixMilliseconds { clock.unixMilliseconds() }
 
     /// The bot with its device; nil without one.

@@ -101,6 +101,19 @@ struct MetricsPage: Sendable {
                     "callbridge_ghost_memberships_total", "Memberships of clients that died.",
                     GhostClearing.Event.allCases.map { ($0.rawValue, ghosts.events[$0]) })
             }
+            page.gauge("callbridge_echoes", "Echoes in calls.", await matrix.legs.rooms.count)
+            page.counters(
+                "callbridge_echoes_total", "What became of echoes in calls.",
+                LegKeeper.Event.allCases.map { ($0.rawValue, matrix.legs.events[$0]) })
+            page.counters(
+                "callbridge_leg_memberships_total", "What the memberships of our legs in calls met.",
+                LegMembership.Notice.allCases.map { ($0.rawValue, matrix.legs.notices[$0]) })
+            page.counters(
+                "callbridge_media_keys_refused_total", "Media keys sent to our legs that were not used.",
+                matrix.mediaKeys.refusals.all.map { ($0.key.name, $0.value) }.sorted { $0.0 < $1.0 })
+            page.counters(
+                "callbridge_leg_frames_refused_total", "Frames of encrypted calls that our legs did not send back.",
+                matrix.mediaKeys.frameRefusals.all.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 })
             page.counters(
                 "callbridge_bot_commands_total", "Texts that were meant for the bot.",
                 BotDesk.Event.allCases.map { ($0.rawValue, matrix.desk.events[$0]) })

@@ -99,6 +99,21 @@ package enum Schema {
             "CREATE INDEX revocations_time ON revocations (revoked_at)",
         ],
         [
+            // Legs of ours in calls, one a room; times in milliseconds since 1970-01-01 UTC.
+            """
+            CREATE TABLE call_legs (
+                room_id TEXT PRIMARY KEY,
+                room_version TEXT NOT NULL,
+                is_wanted INTEGER NOT NULL,
+                device_id TEXT NOT NULL,
+                started_at INTEGER NOT NULL,
+                delay_id TEXT,
+                created_at INTEGER,
+                expires INTEGER NOT NULL
+            ) WITHOUT ROWID
+            """
+        ],
+        [
             // What the bot's encrypted device remembers; keys are pickles, encrypted with a key outside this file.
             """
             CREATE TABLE olm_records (

@@ -42,20 +42,29 @@ package struct FrameSealer: Sendable {
         let count = step == 0 ? repeats + 1 : 1
         guard elapsed <= UInt64(UInt32.max), count < Int(Self.counterModulus) else { throw .keyExhausted }
 
-        let sealed = try cipher.seal(frame, codec: codec, keyIndex: keyIndex, nonce: nonce(timestamp: timestamp))
+        let nonce = FrameNonce(ssrc: ssrc, timestamp: timestamp, counter: counter)
+        let sealed = try cipher.seal(frame, codec: codec, keyIndex: keyIndex, nonce: nonce)
         counter = (counter + 1) % Self.counterModulus
         lastTimestamp = timestamp
         elapsedTicks = elapsed
         repeats = count
         return sealed
     }
+}
 
-    private func nonce(timestamp: UInt32) -> [UInt8] {
-        [ssrc, timestamp, timestamp &- counter].flatMap { word in
-            [
-                UInt8(truncatingIfNeeded: word >> 24), UInt8(truncatingIfNeeded: word >> 16),
-                UInt8(truncatingIfNeeded: word >> 8), UInt8(truncatingIfNeeded: word),
-            ]
-        }
+/// The nonce of a frame: three words of 32 bits, big-endian.
+struct FrameNonce {
+    var ssrc: UInt32
+    var timestamp: UInt32
+    var counter: UInt32
+
+    func append(to bytes: inout [UInt8]) {
+        append(ssrc, to: &bytes)
+        append(timestamp, to: &bytes)
+        append(timestamp &- counter, to: &bytes)
+    }
+
+    private func append(_ word: UInt32, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
     }
 }

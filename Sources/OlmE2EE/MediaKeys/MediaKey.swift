@@ -40,6 +40,12 @@ package struct MediaKey: Sendable {
         derivation = .hkdf
     }
 
+    /// A fresh key of 16 bytes, as many as deployed clients use.
+    package init(using generator: inout some RandomNumberGenerator) {
+        material = SecretBytes(count: Self.byteCounts.lowerBound, using: &generator)
+        derivation = .hkdf
+    }
+
     /// A key that people type. Deriving from it is slow on purpose.
     package init(passphrase: String) throws(MediaKeyFault) {
         let bytes = Array(passphrase.utf8)
@@ -51,6 +57,11 @@ package struct MediaKey: Sendable {
     private init(material: SecretBytes, derivation: Derivation) {
         self.material = material
         self.derivation = derivation
+    }
+
+    /// The bytes to send to others, valid during the call.
+    package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        material.withBytes(body)
     }
 
     /// The cipher for frames under this key.

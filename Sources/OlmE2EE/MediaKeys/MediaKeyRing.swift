@@ -19,9 +19,12 @@ package struct MediaKeyRing: Sendable {
         var failures = 0
     }
 
+    var serverFrames: ServerFrames
     private var slots: [Slot?] = Array(repeating: nil, count: 256)
 
-    package init() {}
+    package init(serverFrames: ServerFrames = .none) {
+        self.serverFrames = serverFrames
+    }
 
     /// Puts `key` at `index`, in place of what was there.
     package mutating func insert(_ key: MediaKey, at index: UInt8) throws(MediaKeyFault) {
@@ -37,22 +40,43 @@ package struct MediaKeyRing: Sendable {
         slots[Int(index)] != nil
     }
 
-    /// Decrypts with the key that the frame names.
+    /// Whether the frame is one of this participant's, by the key that it names. Nothing follows from a failure.
+    func opens(_ frame: [UInt8], codec: FrameCodec, using buffer: inout [UInt8]) -> Bool {
+        guard let index = FrameCipher.keyIndex(of: frame), let slot = slots[Int(index)] else { return false }
+        return (try? slot.cipher.open(frame, codec: codec, into: &buffer)) != nil
+    }
+
+    /// Decrypts with the key that the frame names. What a server put in and may put in is not encrypted.
     package mutating func open(_ frame: [UInt8], codec: FrameCodec) throws(FrameRefusal) -> [UInt8] {
-        guard let index = FrameCipher.keyIndex(of: frame) else { return [] }
+        var plain: [UInt8] = []
+        try open(frame, codec: codec, into: &plain)
+        return plain
+    }
+
+    /// The same into `output`, in place of what was there. After a refusal it is empty.
+    package mutating func open(
+        _ frame: [UInt8], codec: FrameCodec, into output: inout [UInt8],
+    ) throws(FrameRefusal) {
+        output.removeAll(keepingCapacity: true)
+        if let content = serverFrames.content(of: frame) {
+            guard ServerFrames.isBlank(content) else { throw .serverContent }
+            output += content
+            return
+        }
+        guard let index = FrameCipher.keyIndex(of: frame) else { return }
         guard var slot = slots[Int(index)] else { throw .unknownKey(index: index) }
         guard slot.failures < Self.failureTolerance else { throw .distrustedKey(index: index) }
         do {
-            let plain = try slot.cipher.open(frame, codec: codec)
+            try slot.cipher.open(frame, codec: codec, into: &output)
             if slot.failures > 0 {
                 slot.failures = 0
                 slots[Int(index)] = slot
             }
-            return plain
         } catch .authentication {
             if let (next, plain) = Self.openRatcheting(slot, frame: frame, codec: codec) {
                 slots[Int(index)] = next
-                return plain
+                output += plain
+                return
             }
             slot.failures += 1
             slots[Int(index)] = slot

@@ -17,6 +17,12 @@ final class SecretBytes: CustomStringConvertible, CustomReflectable, @unchecked 
         guard fill(memory) else { return nil }
     }
 
+    /// `count` random bytes.
+    init(count: Int, using generator: inout some RandomNumberGenerator) {
+        memory = .allocate(byteCount: count, alignment: 16)
+        for offset in 0..<count { memory[offset] = UInt8.random(in: .min ... .max, using: &generator) }
+    }
+
     init(copying bytes: [UInt8]) {
         memory = .allocate(byteCount: bytes.count, alignment: 16)
         memory.copyBytes(from: bytes)
