@@ -4,7 +4,7 @@
 //
 
 #define _GNU_SOURCE
-#include "CDatagramIO.h"
+#include "CDatagramIO_internals.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,25 +20,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
-
-// The kernel takes at most 64 segments and one IP datagram's worth of bytes in a message.
-enum { maximumSegments = 32, maximumMessageBytes = 60000 };
-
-typedef struct {
-    struct mmsghdr *messages;
-    struct iovec *vectors;
-    struct sockaddr_storage *addresses;
-    uint8_t *control;
-    int family;
-    int segmentation;
-} internals;
-
 void CDatagramIO_name_thread(const char *name) {
     pthread_setname_np(pthread_self(), name);
 }
@@ -47,9 +28,6 @@ uint32_t CDatagramIO_processor_count(void) {
     cpu_set_t processors;
     return sched_getaffinity(0, sizeof processors, &processors) == 0 ? (uint32_t)CPU_COUNT(&processors) : 1;
 }
-
-// Segment size and source address, or the address a datagram came to.
-static const size_t controlBytes = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo));
 
 uint32_t CDatagramIO_interface_addresses(CDatagramIO_datagram *addresses, uint32_t count) {
     struct ifaddrs *list = NULL;
@@ -78,6 +56,7 @@ uint32_t CDatagramIO_interface_addresses(CDatagramIO_datagram *addresses, uint32
 }
 
 CDatagramIO_batch *CDatagramIO_batch_create(uint32_t count, uint32_t capacity) {
+    if (count >= destinationSlots) return NULL;
     CDatagramIO_batch *batch = calloc(1, sizeof *batch);
     internals *own = calloc(1, sizeof *own);
     if (batch == NULL || own == NULL) {
@@ -94,10 +73,12 @@ CDatagramIO_batch *CDatagramIO_batch_create(uint32_t count, uint32_t capacity) {
     own->vectors = calloc(count, sizeof *own->vectors);
     own->addresses = calloc(count, sizeof *own->addresses);
     own->control = calloc(count, controlBytes);
+    own->groups = calloc(count, sizeof *own->groups);
+    own->followers = calloc(count, sizeof *own->followers);
     own->family = AF_UNSPEC;
     own->segmentation = -1;
     if (batch->datagrams == NULL || batch->memory == NULL || own->messages == NULL || own->vectors == NULL
-        || own->addresses == NULL || own->control == NULL) {
+        || own->addresses == NULL || own->control == NULL || own->groups == NULL || own->followers == NULL) {
         CDatagramIO_batch_destroy(batch);
         return NULL;
     }
@@ -115,20 +96,15 @@ void CDatagramIO_batch_destroy(CDatagramIO_batch *batch) {
     free(own->vectors);
     free(own->addresses);
     free(own->control);
+    free(own->groups);
+    free(own->followers);
     free(own);
     free(batch->datagrams);
     free(batch->memory);
     free(batch);
 }
 
-static int familyOf(int socket) {
-    int family = AF_INET6;
-    socklen_t length = sizeof family;
-    getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &length);
-    return family;
-}
-
-static socklen_t fillAddress(struct sockaddr_storage *out, int family, uint64_t high, uint64_t low, uint16_t port) {
+socklen_t CDatagramIO_fill_address(struct sockaddr_storage *out, int family, uint64_t high, uint64_t low, uint16_t port) {
     if (family == AF_INET) {
         struct sockaddr_in *v4 = (struct sockaddr_in *)out;
         v4->sin_family = AF_INET;
@@ -168,7 +144,7 @@ int CDatagramIO_open(uint64_t high, uint64_t low, uint16_t port, int bufferBytes
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bufferBytes, sizeof bufferBytes);
     struct sockaddr_storage address;
     memset(&address, 0, sizeof address);
-    socklen_t length = fillAddress(&address, family, high, low, port);
+    socklen_t length = CDatagramIO_fill_address(&address, family, high, low, port);
     if (bind(fd, (struct sockaddr *)&address, length) != 0) {
         int reason = errno;
         close(fd);
@@ -179,6 +155,22 @@ int CDatagramIO_open(uint64_t high, uint64_t low, uint16_t port, int bufferBytes
     *boundPort = ntohs(family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
                                          : ((struct sockaddr_in6 *)&address)->sin6_port);
     return fd;
+}
+
+/// The halves of an IPv6 or v4-mapped address; returns the port.
+static uint16_t readAddress(const struct sockaddr_storage *address, uint64_t *high, uint64_t *low) {
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        *high = 0;
+        *low = 0x0000FFFF00000000ull | ntohl(v4->sin_addr.s_addr);
+        return ntohs(v4->sin_port);
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    uint64_t halves[2];
+    memcpy(halves, &v6->sin6_addr, sizeof halves);
+    *high = be64toh(halves[0]);
+    *low = be64toh(halves[1]);
+    return ntohs(v6->sin6_port);
 }
 
 static void readLocalAddress(struct msghdr *header, CDatagramIO_datagram *datagram) {
@@ -196,32 +188,6 @@ static void readLocalAddress(struct msghdr *header, CDatagramIO_datagram *datagr
             datagram->localLow = 0x0000FFFF00000000ull | ntohl(information.ipi_spec_dst.s_addr);
         }
     }
-}
-
-/// Appends one control message; the buffer has room for all of them.
-static void addControl(struct msghdr *header, int level, int type, const void *value, size_t length) {
-    struct cmsghdr *control = (struct cmsghdr *)((uint8_t *)header->msg_control + header->msg_controllen);
-    control->cmsg_level = level;
-    control->cmsg_type = type;
-    control->cmsg_len = CMSG_LEN(length);
-    memcpy(CMSG_DATA(control), value, length);
-    header->msg_controllen += CMSG_SPACE(length);
-}
-
-static void addLocalAddress(struct msghdr *header, int family, const CDatagramIO_datagram *datagram) {
-    if (datagram->localHigh == 0 && datagram->localLow == 0) return;
-    if (family == AF_INET) {
-        struct in_pktinfo information;
-        memset(&information, 0, sizeof information);
-        information.ipi_spec_dst.s_addr = htonl((uint32_t)datagram->localLow);
-        addControl(header, IPPROTO_IP, IP_PKTINFO, &information, sizeof information);
-        return;
-    }
-    struct in6_pktinfo information;
-    memset(&information, 0, sizeof information);
-    uint64_t halves[2] = { htobe64(datagram->localHigh), htobe64(datagram->localLow) };
-    memcpy(&information.ipi6_addr, halves, sizeof halves);
-    addControl(header, IPPROTO_IPV6, IPV6_PKTINFO, &information, sizeof information);
 }
 
 int CDatagramIO_receive(int socket, CDatagramIO_batch *batch) {
@@ -243,25 +209,9 @@ int CDatagramIO_receive(int socket, CDatagramIO_batch *batch) {
         datagram->length = own->messages[i].msg_len;
         datagram->truncated = (own->messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
         readLocalAddress(&own->messages[i].msg_hdr, datagram);
-        if (own->addresses[i].ss_family == AF_INET) {
-            struct sockaddr_in *v4 = (struct sockaddr_in *)&own->addresses[i];
-            datagram->high = 0;
-            datagram->low = 0x0000FFFF00000000ull | ntohl(v4->sin_addr.s_addr);
-            datagram->port = ntohs(v4->sin_port);
-        } else {
-            struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&own->addresses[i];
-            uint64_t halves[2];
-            memcpy(halves, &v6->sin6_addr, sizeof halves);
-            datagram->high = be64toh(halves[0]);
-            datagram->low = be64toh(halves[1]);
-            datagram->port = ntohs(v6->sin6_port);
-        }
+        datagram->port = readAddress(&own->addresses[i], &datagram->high, &datagram->low);
     }
     return received;
-}
-
-static int sameDestination(const CDatagramIO_datagram *a, const CDatagramIO_datagram *b) {
-    return a->low == b->low && a->port == b->port && a->high == b->high;
 }
 
 uint32_t CDatagramIO_receive_backlog(int socket) {
@@ -275,67 +225,19 @@ void CDatagramIO_yield(void) {
     sched_yield();
 }
 
-uint32_t CDatagramIO_send(
-    int socket, CDatagramIO_batch *batch, uint32_t used, uint32_t *unreachable, uint64_t *calls) {
-    internals *own = batch->internal;
-    if (own->family == AF_UNSPEC) {
-        own->family = familyOf(socket);
-        int zero = 0;
-        own->segmentation = setsockopt(socket, SOL_UDP, UDP_SEGMENT, &zero, sizeof zero) == 0;
-    }
-    unsigned messages = 0;
-    for (uint32_t i = 0; i < used;) {
-        CDatagramIO_datagram *first = &batch->datagrams[i];
-        uint32_t run = 0;
-        uint32_t bytes = 0;
-        do {
-            own->vectors[i + run].iov_len = batch->datagrams[i + run].length;
-            bytes += batch->datagrams[i + run].length;
-            run++;
-        } while (own->segmentation && i + run < used && run < maximumSegments
-                 && batch->datagrams[i + run - 1].length == first->length
-                 && batch->datagrams[i + run].length <= first->length
-                 && bytes + batch->datagrams[i + run].length <= maximumMessageBytes
-                 && sameDestination(first, &batch->datagrams[i + run]));
-        struct msghdr *header = &own->messages[messages].msg_hdr;
-        header->msg_name = &own->addresses[messages];
-        header->msg_namelen =
-            fillAddress(&own->addresses[messages], own->family, first->high, first->low, first->port);
-        header->msg_iov = &own->vectors[i];
-        header->msg_iovlen = run;
-        header->msg_flags = 0;
-        header->msg_control = own->control + messages * controlBytes;
-        header->msg_controllen = 0;
-        addLocalAddress(header, own->family, first);
-        if (run > 1) {
-            uint16_t size = (uint16_t)first->length;
-            addControl(header, SOL_UDP, UDP_SEGMENT, &size, sizeof size);
-        }
-        if (header->msg_controllen == 0) header->msg_control = NULL;
-        messages++;
-        i += run;
-    }
-    uint32_t doneSlots = 0;
-    unsigned done = 0;
-    while (done < messages) {
-        int sent = sendmmsg(socket, own->messages + done, messages - done, MSG_DONTWAIT);
-        (*calls)++;
-        if (sent > 0) {
-            for (int i = 0; i < sent; i++) doneSlots += own->messages[done + i].msg_hdr.msg_iovlen;
-            done += (unsigned)sent;
-        } else if (errno == EINTR) {
-            continue;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
-            break;
-        } else {
-            // One unreachable destination must not cost the others their packets. A device that cannot
-            // segment (EIO) loses this one message and never sees a segmented one again.
-            uint32_t slots = own->messages[done].msg_hdr.msg_iovlen;
-            if (errno == EIO && slots > 1) own->segmentation = 0;
-            doneSlots += slots;
-            *unreachable += slots;
-            done++;
-        }
-    }
-    return doneSlots;
+int CDatagramIO_source(uint64_t peerHigh, uint64_t peerLow, uint16_t port, uint64_t *high, uint64_t *low) {
+    int family = peerHigh == 0 && peerLow >> 32 == 0xFFFF ? AF_INET : AF_INET6;
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    struct sockaddr_storage address;
+    memset(&address, 0, sizeof address);
+    socklen_t length = CDatagramIO_fill_address(&address, family, peerHigh, peerLow, port);
+    // Connecting a datagram socket sends nothing; it looks up the route.
+    int found = connect(fd, (struct sockaddr *)&address, length) == 0;
+    length = sizeof address;
+    found = found && getsockname(fd, (struct sockaddr *)&address, &length) == 0;
+    close(fd);
+    if (!found) return 0;
+    readAddress(&address, high, low);
+    return 1;
 }

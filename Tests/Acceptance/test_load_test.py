@@ -7,6 +7,7 @@
 
 import json
 import re
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 from TestBed import janus
 from TestBed.callbridge import Callbridge, run_callbridge
+from TestBed.namespaces import NamespacesImpossible, Star, ip
 from TestBed.places import free_tcp_port
 
 USAGE = 64
@@ -63,6 +65,28 @@ def test_frame_bursts(focus: Callbridge) -> None:
     assert figures["pacing"] == "burst" and figures["lost"] == 0 and figures["received"] > 0
     # Standard output is JSON alone; the table went elsewhere.
     assert "packets" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--publishers", "3", "--subscribers", "3"], ["--mesh", "4"]])
+def test_a_path_that_is_narrower_than_a_packet(tmp_path: Path, arguments: list[str]) -> None:
+    # Datagrams of 1,400 bytes are fragmented there; joined into one segmented message the kernel would refuse them.
+    results: list[subprocess.CompletedProcess[str]] = []
+    try:
+        with Star({"people": 1}) as star:
+            for host, device in (("people", f"v1a{star.tag}"), ("hub", f"v1b{star.tag}")):
+                ip("-n", star.name(host), "link", "set", device, "mtu", "1280")
+            server = Callbridge(tmp_path / "server", host=Star.HUB)
+            try:
+                star.inside("hub", server.start)
+                star.inside("people", lambda: results.append(load_test(
+                    server, *arguments, "--pacing", "burst", "--video-size", "1400", "--duration", "3", "--json", "-")))
+            finally:
+                server.stop()
+    except NamespacesImpossible as reason:
+        pytest.skip(f"this test needs network namespaces, and so root: {reason}")
+    assert results[0].returncode == 0, results[0].stderr
+    figures = json.loads(results[0].stdout)
+    assert figures["lost"] == 0 and figures["received"] > 0 and figures["falsified"] == 0
 
 
 def test_a_meeting_where_some_talk(focus: Callbridge) -> None:

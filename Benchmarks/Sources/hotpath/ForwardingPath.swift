@@ -93,7 +93,7 @@ final class ForwardingPath {
             sequence += 1
         }
         turn.pointee.time = MonotonicTime(nanoseconds: UInt64(sequence) * 1_000_000)
-        forwarder.forward(turn, lane: nil)
+        forwarder.forward(turn)
         forwarder.egress.flush()
         turn.pointee.forget()
     }

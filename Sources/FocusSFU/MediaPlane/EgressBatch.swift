@@ -8,7 +8,7 @@ import CDatagramIO
 /// Datagrams waiting to be sent by one thread: fixed slots, flushed when full and at the end of every turn. A handle on
 /// memory allocated once, so that the packet path touches no stored property of a class.
 ///
-/// Order: first in, first out for each destination. When the kernel's buffer is full, what is left of the flush is
+/// Order: first in, first out for each stream to a destination. When the kernel's buffer is full, what is left of the flush is
 /// thinned out: sound and control messages wait for the next flush, then packets of key frames as far as there is room;
 /// everything else is lost and counted by what it was.
 struct EgressBatch {
@@ -31,7 +31,7 @@ struct EgressBatch {
         var socket: Int32
         var used = 0
         var datagramsSent: UInt64 = 0
-        var systemCalls: UInt64 = 0
+        var messagesSent: UInt64 = 0
         var drops = DropCounters()
     }
 
@@ -57,6 +57,8 @@ struct EgressBatch {
     }
 
     var datagramsSent: UInt64 { state.pointee.datagramsSent }
+    /// What they left in: one message may be several datagrams for one destination.
+    var messagesSent: UInt64 { state.pointee.messagesSent }
     var drops: DropCounters { state.pointee.drops }
 
     /// Sends what follows through another socket. Only after ``finish()``.
@@ -103,11 +105,11 @@ struct EgressBatch {
         var unreachable: UInt32 = 0
         let taken = Int(
             CDatagramIO_send(
-                state.pointee.socket, state.pointee.batch, UInt32(used), &unreachable, &state.pointee.systemCalls))
+                state.pointee.socket, state.pointee.batch, UInt32(used), &unreachable, &state.pointee.messagesSent))
         state.pointee.datagramsSent &+= UInt64(taken) - UInt64(unreachable)
         if unreachable > 0 { state.pointee.drops.count(.sendUnreachable, times: UInt64(unreachable)) }
         state.pointee.used = 0
-        if taken < used { keep(taken..<used) }
+        if taken < used { keepUnsent(of: used) }
     }
 
     /// Flushes and leaves nothing waiting; what the kernel does not take is lost and counted.
@@ -121,12 +123,12 @@ struct EgressBatch {
 
     /// Which of the slots that were not sent may wait: what is worth most first, ``waitingLimit`` at most.
     static func survivors(
-        of left: Range<Int>, priorities: UnsafePointer<Priority>
+        of left: InlineArray<128, Bool>, priorities: UnsafePointer<Priority>
     ) -> InlineArray<128, Bool> {
         var isKept = InlineArray<128, Bool>(repeating: false)
         var room = waitingLimit
         for wanted in [Priority.control, .audio, .keyFrame] {
-            for index in left where room > 0 && priorities[index] == wanted {
+            for index in left.indices where left[index] && room > 0 && priorities[index] == wanted {
                 isKept[index] = true
                 room -= 1
             }
@@ -134,12 +136,14 @@ struct EgressBatch {
         return isKept
     }
 
-    /// Moves what may wait to the front, for the next flush.
-    private func keep(_ left: Range<Int>) {
+    /// Moves what may wait to the front, for the next flush. The slots that were sent have no length any more.
+    private func keepUnsent(of used: Int) {
         let batch = state.pointee.batch
-        let isKept = Self.survivors(of: left, priorities: state.pointee.priorities)
+        var isLeft = InlineArray<128, Bool>(repeating: false)
+        for index in 0..<used { isLeft[index] = batch.pointee.datagrams[index].length > 0 }
+        let isKept = Self.survivors(of: isLeft, priorities: state.pointee.priorities)
         var kept = 0
-        for index in left {
+        for index in 0..<used where isLeft[index] {
             guard isKept[index] else {
                 state.pointee.drops.count(.init(unsent: state.pointee.priorities[index]))
                 continue

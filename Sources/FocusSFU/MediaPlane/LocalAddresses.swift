@@ -41,6 +41,13 @@ enum LocalAddresses {
         return reachable + (configuration.offersLoopback || reachable.isEmpty ? loopback : [])
     }
 
+    /// Our address from which the kernel sends to a peer by itself, port 0; nil when it has no way there.
+    static func source(towards peer: NetworkAddress) -> NetworkAddress? {
+        var source = NetworkAddress.unspecified
+        guard CDatagramIO_source(peer.high, peer.low, peer.port, &source.high, &source.low) == 1 else { return nil }
+        return source
+    }
+
     /// More than any machine that runs this has; what comes after is not offered.
     private static let addressLimit = 64
 

@@ -94,6 +94,7 @@ final class MediaPlane {
     var egress: EgressBatch { forwarder.egress }
     var packetsForwarded: UInt64 { forwarder.packetsForwarded + (helper?.packetsForwarded ?? 0) }
     var datagramsSent: UInt64 { forwarder.egress.datagramsSent + (helper?.egress.datagramsSent ?? 0) }
+    var messagesSent: UInt64 { forwarder.egress.messagesSent + (helper?.egress.messagesSent ?? 0) }
     var dropCounters: DropCounters { drops + forwarder.drops + (helper?.drops ?? DropCounters()) }
 
     // MARK: Bookkeeping
@@ -345,7 +346,7 @@ final class MediaPlane {
         turn.pointee.time = now
         let count = neighbours.isAlone ? 0 : turn.pointee.datagramCount
         if count < SharedTurn.leastDatagramCount {
-            forwarder.forward(turn, lane: nil)
+            forwarder.forward(turn)
         } else {
             // What this thread has not sent yet must not be overtaken by what another one sends.
             egress.flush()

@@ -297,7 +297,7 @@ package actor MediaWorker: EpollLoop.Client {
             participants: rooms.values.reduce(0) { $0 + $1.order.count },
             tracks: rooms.values.reduce(0) { $0 + $1.order.reduce(0) { $0 + $1.publications.tracks.count } },
             packetsReceived: plane.packetsReceived, packetsForwarded: plane.packetsForwarded,
-            datagramsSent: plane.datagramsSent, drops: plane.dropCounters)
+            datagramsSent: plane.datagramsSent, messagesSent: plane.messagesSent, drops: plane.dropCounters)
     }
 }
 
@@ -309,6 +309,7 @@ package struct WorkerFigures: Sendable {
     package var packetsReceived: UInt64 = 0
     package var packetsForwarded: UInt64 = 0
     package var datagramsSent: UInt64 = 0
+    package var messagesSent: UInt64 = 0
     package var drops = DropCounters()
 
     package static func + (left: Self, right: Self) -> Self {
@@ -317,6 +318,7 @@ package struct WorkerFigures: Sendable {
             tracks: left.tracks + right.tracks, packetsReceived: left.packetsReceived &+ right.packetsReceived,
             packetsForwarded: left.packetsForwarded &+ right.packetsForwarded,
             datagramsSent: left.datagramsSent &+ right.datagramsSent,
+            messagesSent: left.messagesSent &+ right.messagesSent,
             drops: left.drops + right.drops)
     }
 }

@@ -48,6 +48,7 @@ actor TurnHelper: EpollLoop.Client {
     func figures() -> WorkerFigures {
         WorkerFigures(
             packetsForwarded: forwarder.packetsForwarded, datagramsSent: forwarder.egress.datagramsSent,
+            messagesSent: forwarder.egress.messagesSent,
             drops: forwarder.drops)
     }
 }

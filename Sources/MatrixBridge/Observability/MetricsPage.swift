@@ -51,6 +51,9 @@ struct MetricsPage: Sendable {
         page.counter(
             "callbridge_packets_forwarded_total", "Media packets given to subscribers.", figures.packetsForwarded)
         page.counter("callbridge_datagrams_sent_total", "Datagrams given to the kernel.", figures.datagramsSent)
+        page.counter(
+            "callbridge_messages_sent_total", "Messages those left in: several for one peer share one.",
+            figures.messagesSent)
         page.counters(
             "callbridge_media_dropped_total", "Media datagrams that went no further.",
             DropReason.allCases.map { ("\($0)", figures.drops[$0]) })
