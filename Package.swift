@@ -104,7 +104,7 @@ let package = Package(
         .testTarget(
             name: "MatrixBridgeTests",
             dependencies: [
-                "CallEvents", "FocusSFU", "MatrixBridge", "TURNCreds",
+                "CallEvents", "FocusSFU", "MatrixBridge", "OlmE2EE", "TURNCreds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),

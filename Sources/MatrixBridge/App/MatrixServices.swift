@@ -95,7 +95,8 @@ struct MatrixServices {
         let attempts = AttemptLog()
         coordinator = CallCoordinator(
             database: database, enforcement: enforcement, facts: facts, desk: desk,
-            encryption: encryption, membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
+            encryption: encryption,
+            membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
             errands: errands, clock: clock, logger: log)
         attendance = RoomAttendance(
             client: client, database: database, coordinator: coordinator, bot: bot, wakeUps: errands, clock: clock,
