@@ -13,10 +13,11 @@ import pytest
 import vodozemac
 
 from TestBed.bed import MatrixBed
-from TestBed.callbridge import run_callbridge
 from TestBed.encrypted_device import EncryptedDevice, check_signature
 from TestBed.matrix import part
 from TestBed.processes import wait_until
+from TestBed.stub_bed import StubBed
+from TestBed.stub_homeserver import StubHomeserver
 
 
 def create_room(device: EncryptedDevice, bot: str) -> str:
@@ -226,27 +227,16 @@ def test_events_before_their_key_are_read_when_it_comes(desk: EncryptedDesk) -> 
     desk.wait_for_reply(question, "callbridge")
 
 
-def test_without_a_device_the_bot_says_so(tmp_path: Path) -> None:
-    """A registration of the time before devices could be made without a login."""
-    bed = MatrixBed(tmp_path)
-    text = bed.callbridge.registration.read_text()
-    bed.callbridge.registration.write_text(text.replace("io.element.msc4190: true\n", ""))
-    assert bed.callbridge.registration.read_text() != text
-    try:
+def test_a_homeserver_that_gives_no_device_is_named(tmp_path: Path) -> None:
+    """One that knows nothing of devices: the rest works, and the log says what does not."""
+    with StubHomeserver() as stub:
+        bed = StubBed(tmp_path, stub)
         bed.start()
-        device = EncryptedDevice(bed.user("alice"))
-        bot = f"@callbot:{bed.callbridge.server_name}"
-        room = create_room(device, bot)
-
-        def greetings() -> list[str]:
-            chunk = device.user.call("GET", f"/_matrix/client/v3/rooms/{part(room)}/messages",
-                                     query={"dir": "b", "limit": 20})["chunk"]
-            return [event["content"]["body"] for event in chunk
-                    if event["sender"] == bot and event["type"] == "m.room.message"]
-        wait_until(lambda: bool(greetings()), 60, "the bot says what it cannot do")
-        assert "cannot read encrypted messages" in greetings()[0]
-        assert "cannot work in encrypted rooms" in bed.callbridge.process.log.read_text()
-        doctor = run_callbridge("doctor", "homeserver", "--config", str(bed.callbridge.configuration_file))
-        assert "no cross-signed device" in doctor.stdout and "io.element.msc4190" in doctor.stdout
-    finally:
-        bed.stop()
+        try:
+            def log() -> str:
+                return bed.callbridge.process.log.read_text()
+            wait_until(lambda: "The bot cannot work in encrypted rooms" in log(), 60, "the log names it")
+            assert "io.element.msc4190" in log() and "M_UNRECOGNIZED" in log()
+            assert bed.callbridge.is_ready()
+        finally:
+            assert bed.callbridge.stop() == 0
