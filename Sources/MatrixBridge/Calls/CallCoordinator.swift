@@ -44,7 +44,8 @@ package actor CallCoordinator: TransactionConsumer {
 
     package init(
         database: Database, enforcement: CallEnforcement, facts: RoomFactsBook, desk: BotDesk? = nil,
-        encryption: BotEncryption? = nil, membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock, logger: Logger,
+        encryption: BotEncryption? = nil, membershipPolicy: BotMembershipPolicy, errands: WakeUps, clock: ServiceClock,
+        logger: Logger,
     ) {
         self.database = database
         self.enforcement = enforcement
