@@ -19,13 +19,10 @@ from TestBed.processes import wait_until
 class AdminRoom:
     """A room for commands, and what is said there."""
 
-    def __init__(self, bed: MatrixBed, user: User, encrypted: bool = False):
+    def __init__(self, bed: MatrixBed, user: User):
         self.bed, self.user = bed, user
         self.bot = f"@callbot:{bed.callbridge.server_name}"
         body: dict = {"preset": "trusted_private_chat", "is_direct": True, "invite": [self.bot]}
-        if encrypted:
-            body["initial_state"] = [{"type": "m.room.encryption", "state_key": "",
-                                      "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
         self.room = user.call("POST", "/_matrix/client/v3/createRoom", body)["room_id"]
         wait_until(lambda: self.bot in user.members(self.room), 30, "the bot accepts")
         self.greeting = self.wait_for(lambda event: True)
@@ -115,11 +112,6 @@ def test_log_levels_count_at_once(desk: AdminRoom) -> None:
     assert "focus: error" in desk.ask("log")["body"]
     assert "logged from debug" in desk.ask("log focus debug")["body"]
     assert "no component" in desk.ask("log nothing debug")["body"]
-
-
-def test_an_encrypted_room_is_declined_politely(bed: MatrixBed) -> None:
-    room = AdminRoom(bed, bed.admin, encrypted=True)
-    assert "cannot read encrypted messages" in room.greeting["body"]
 
 
 def test_who_is_no_administrator_hears_what_is_needed(bed: MatrixBed) -> None:

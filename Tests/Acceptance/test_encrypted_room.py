@@ -7,13 +7,25 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import vodozemac
 
 from TestBed.bed import MatrixBed
 from TestBed.encrypted_device import EncryptedDevice, check_signature
 from TestBed.matrix import part
 from TestBed.processes import wait_until
+from TestBed.stub_bed import StubBed
+from TestBed.stub_homeserver import StubHomeserver
+
+
+def create_room(device: EncryptedDevice, bot: str) -> str:
+    """An encrypted room to which the bot is invited."""
+    return device.user.call("POST", "/_matrix/client/v3/createRoom", {
+        "preset": "trusted_private_chat", "is_direct": True, "invite": [bot],
+        "initial_state": [{"type": "m.room.encryption", "state_key": "",
+                           "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]})["room_id"]
 
 
 class EncryptedDesk:
@@ -22,10 +34,7 @@ class EncryptedDesk:
     def __init__(self, bed: MatrixBed, device: EncryptedDevice):
         self.bed, self.device = bed, device
         self.bot = f"@callbot:{bed.callbridge.server_name}"
-        self.room = device.user.call("POST", "/_matrix/client/v3/createRoom", {
-            "preset": "trusted_private_chat", "is_direct": True, "invite": [self.bot],
-            "initial_state": [{"type": "m.room.encryption", "state_key": "",
-                               "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]})["room_id"]
+        self.room = create_room(device, self.bot)
         wait_until(lambda: self.bot in device.user.members(self.room), 60, "the bot accepts")
         self.greeting = self.wait_for(lambda event_id, content: True)
         device.share_room_key(self.room, [self.bot])
@@ -185,14 +194,49 @@ def test_a5_a_broken_session_is_mended_once_an_hour(desk: EncryptedDesk) -> None
 
 def test_a_device_that_is_not_cross_signed_gets_no_keys(bed: MatrixBed) -> None:
     device = EncryptedDevice(bed.user("unsigned"), cross_signed=False)
-    bot = f"@callbot:{bed.callbridge.server_name}"
-    device.user.call("POST", "/_matrix/client/v3/createRoom", {
-        "preset": "trusted_private_chat", "is_direct": True, "invite": [bot],
-        "initial_state": [{"type": "m.room.encryption", "state_key": "",
-                           "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]})
+    create_room(device, f"@callbot:{bed.callbridge.server_name}")
 
     def withheld() -> list[dict]:
         return [message["content"] for message in device.receive() if message["type"] == "m.room_key.withheld"]
     wait_until(lambda: bool(withheld()), 60, "the device hears that it gets no key")
     assert withheld()[0]["code"] == "m.unverified"
     assert not device.inbound
+
+
+def test_a_room_key_that_never_comes_is_regretted(bed: MatrixBed, desk: EncryptedDesk) -> None:
+    device = desk.device
+    device.outbound[desk.room] = vodozemac.GroupSession()
+    question = desk.send("ping")
+    assert "its key has not reached me" in desk.wait_for_reply(question, "could not read", 110)["body"]
+    device.share_room_key(desk.room, [desk.bot])
+    desk.ask("ping", "Pong")
+
+
+def test_events_before_their_key_are_read_when_it_comes(desk: EncryptedDesk) -> None:
+    device = desk.device
+    session = device.outbound[desk.room] = vodozemac.GroupSession()
+    key = {"algorithm": "m.megolm.v1.aes-sha2", "room_id": desk.room, "session_id": session.session_id,
+           "session_key": session.session_key.to_base64()}
+    question = desk.send("version")
+    # Another command in the clear shows that the homeserver has pushed the event before it.
+    path = f"/_matrix/client/v3/rooms/{part(desk.room)}/send/m.room.message/before-the-key"
+    clear = device.user.call("PUT", path, {"msgtype": "m.text", "body": "help"})["event_id"]
+    desk.wait_for_reply(clear, "Commands")
+    device.send_to_device("m.room.encrypted", desk.bot, desk.bot_device,
+                          device.encrypt(desk.bot, desk.bot_device, "m.room_key", key))
+    desk.wait_for_reply(question, "callbridge")
+
+
+def test_a_homeserver_that_gives_no_device_is_named(tmp_path: Path) -> None:
+    """One that knows nothing of devices: the rest works, and the log says what does not."""
+    with StubHomeserver() as stub:
+        bed = StubBed(tmp_path, stub)
+        bed.start()
+        try:
+            def log() -> str:
+                return bed.callbridge.process.log.read_text()
+            wait_until(lambda: "The bot cannot work in encrypted rooms" in log(), 60, "the log names it")
+            assert "io.element.msc4190" in log() and "M_UNRECOGNIZED" in log()
+            assert bed.callbridge.is_ready()
+        finally:
+            assert bed.callbridge.stop() == 0

@@ -4,6 +4,7 @@
 //
 
 package import CallEvents
+import OlmE2EE
 
 /// Looks at a homeserver as Callbridge and its clients do, and names what is wrong with its fix.
 ///
@@ -52,6 +53,7 @@ package struct HomeserverDoctor: Sendable {
         findings.append(token)
         guard token.severity == .ok else { return findings }
         findings.append(await ping())
+        findings.append(await encryptedDevice())
         findings += await discovery()
         findings += await delegation()
         if let room { findings += await look(at: room) }
@@ -97,6 +99,15 @@ package struct HomeserverDoctor: Sendable {
             return HomeserverVerdicts.ping(.success(milliseconds), url: settings.applicationServiceURL)
         } catch {
             return HomeserverVerdicts.ping(.failure(error), url: settings.applicationServiceURL)
+        }
+    }
+
+    private func encryptedDevice() async -> DoctorFinding {
+        do throws(MatrixClientError) {
+            let answer = try await client.keys(["query"], OlmDevice.queryBody(for: [bot]), as: .init(userID: bot))
+            return HomeserverVerdicts.encryptedDevice(.success(DeviceKeys.devices(of: bot, in: answer)), of: bot)
+        } catch {
+            return HomeserverVerdicts.encryptedDevice(.failure(error), of: bot)
         }
     }
 

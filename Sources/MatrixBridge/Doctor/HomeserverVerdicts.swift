@@ -4,6 +4,7 @@
 //
 
 import CallEvents
+import OlmE2EE
 
 /// What answers of a homeserver mean for the operator. Pure: answers in, findings out.
 enum HomeserverVerdicts {
@@ -113,6 +114,27 @@ enum HomeserverVerdicts {
                 "set url to \(url) in the registration and restart the homeserver")
         case .failure(let error):
             return .fail("the homeserver could not ping us: \(error)", "look at its log")
+        }
+    }
+
+    /// `POST /keys/query` about the bot.
+    static func encryptedDevice(
+        _ result: Result<[DeviceKeys], MatrixClientError>, of bot: UserID
+    ) -> DoctorFinding {
+        switch result {
+        case .success(let devices):
+            if let device = devices.first(where: \.isCrossSigned) {
+                return .ok("the bot's device \(device.address.device) is cross-signed: it works in encrypted rooms")
+            }
+            return .warn(
+                "the bot \(bot) has no cross-signed device, so it works in rooms without encryption only",
+                "start Callbridge once; if its log then says that it gets no device, make the registration anew with "
+                    + "`callbridge generate-registration --force`, so that it has io.element.msc4190, and restart "
+                    + "the homeserver")
+        case .failure(let error):
+            return .warn(
+                "the homeserver does not say which devices the bot \(bot) has: \(error)",
+                "start Callbridge once, which makes the bot; then look again")
         }
     }
 

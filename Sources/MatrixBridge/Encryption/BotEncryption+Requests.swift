@@ -16,7 +16,7 @@ extension BotEncryption {
     /// Until a homeserver that refuses us a device is asked again; its operator may have changed something.
     private static let retryMilliseconds: UInt64 = 600_000
     /// The shortest time between two syncs.
-    private static let syncSpacingMilliseconds: UInt64 = 2_000
+    private static let syncSpacingMilliseconds: UInt64 = 5_000
     private static let tickMilliseconds: UInt64 = 10_000
     /// Syncs in a row, each with a hundred messages at most.
     private static let maximumSyncs = 100

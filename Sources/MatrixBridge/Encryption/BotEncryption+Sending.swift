@@ -42,7 +42,8 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
     }
 
     /// Makes the missing sessions, and sends.
-    private func deliver(_ type: String, _ contents: [DeviceKeys: JSONObject]) async -> [DeviceAddress: ToDeviceFailure] {
+    private func deliver(_ type: String, _ contents: [DeviceKeys: JSONObject]) async -> [DeviceAddress: ToDeviceFailure]
+    {
         var failures: [DeviceAddress: ToDeviceFailure] = [:]
         do {
             let missing = try database.transactionInPlace { connection in

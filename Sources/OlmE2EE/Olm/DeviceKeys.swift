@@ -51,6 +51,16 @@ package struct DeviceKeys: Hashable, Sendable {
             selfSigningKey.map { SignedJSON.isSigned(json, by: address.user, name: $0, key: $0) } ?? false
     }
 
+    /// The devices of a user in the answer of `/keys/query`, without those whose keys are not their own.
+    package static func devices(of user: UserID, in answer: JSONValue) -> [DeviceKeys] {
+        let selfSigning = CrossSigningAnswer.selfSigningKey(of: user, in: answer)
+        return (answer["device_keys"]?[user.rawValue]?.object ?? [:]).compactMap { name, value in
+            guard let device = DeviceID(name), let json = value.object else { return nil }
+            return try? DeviceKeys(
+                json, address: DeviceAddress(user: user, device: device), selfSigningKey: selfSigning)
+        }
+    }
+
     init?(_ record: OlmRecord) {
         guard let user = UserID(record.owner), let device = DeviceID(record.key), let json = record.json,
             let curve = json["curve25519"]?.string, let ed = json["ed25519"]?.string
@@ -71,7 +81,7 @@ package struct DeviceKeys: Hashable, Sendable {
 }
 
 /// The cross-signing keys of a user in the answer of `/keys/query`.
-package enum CrossSigningAnswer {
+enum CrossSigningAnswer {
     /// The user's self-signing key, if the master key has signed it.
     static func selfSigningKey(of user: UserID, in answer: JSONValue) -> String? {
         guard let master = key("master", of: user, in: answer),

@@ -59,13 +59,17 @@ package struct OlmDevice: Sendable {
         self.key = key
     }
 
-    /// A new identity; forgets whatever the store holds.
+    /// A new device; forgets whatever the store holds but the cross-signing keys, which are the user's.
     package init(
         creating address: DeviceAddress, key: PickleKey, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws {
         let account = try OlmAccount()
         try self.init(address: address, account: account, key: key)
+        let seeds = try store.records(.seeds, owner: "")
         try store.clear()
+        for seed in seeds {
+            try store.put(seed)
+        }
         try save(account, in: store, at: now)
     }
 

@@ -80,6 +80,6 @@ package protocol OlmStore {
     ///
     /// - Returns: how many.
     func removeOlder(_ kind: OlmRecord.Kind, than time: UnixMilliseconds) throws -> Int
-    /// Forgets the whole device.
+    /// Forgets everything.
     func clear() throws
 }

@@ -136,7 +136,9 @@ struct BotDeskTests {
         #expect(desk.events[.rateLimited] == 2)
     }
 
-    @Test("alone with somebody it says hello, and in an encrypted room that it cannot read", arguments: [true, false])
+    @Test(
+        "alone with somebody it says hello, and in an encrypted room without a device that it cannot read",
+        arguments: [true, false])
     func greeting(isEncrypted: Bool) async {
         know([Self.alice, Self.bot], isEncrypted: isEncrypted)
         let desk = await desk(commands: [])

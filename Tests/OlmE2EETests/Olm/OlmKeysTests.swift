@@ -91,6 +91,15 @@ struct OlmKeysTests {
         server.upload(try bot.device.crossSigning(from: bot.store), of: bot.device.address.user)
         #expect(try bot.device.compare(server.query(), in: bot.store) == .complete)
 
+        // A new device keeps the user's identity.
+        let next = try OlmDevice(creating: bot.device.address, key: Party.key(), in: bot.store, at: bot.now)
+        #expect(try next.compare(server.query(), in: bot.store) == .otherDeviceKeys)
+        server.upload(["device_keys": .object(try next.deviceKeys(in: bot.store))], of: bot.device.address)
+        #expect(try next.compare(server.query(), in: bot.store) == .unsigned)
+        server.upload(try next.crossSigning(from: bot.store), of: bot.device.address.user)
+        #expect(try next.compare(server.query(), in: bot.store) == .complete)
+        bot.device = next
+
         var other = try Party("@bot:example.org", "BOT")
         #expect(try other.device.compare(server.query(), in: other.store) == .otherDeviceKeys)
         try other.publish(to: &server)

@@ -1,0 +1,90 @@
+// This source file is part of Callbridge, calls for Matrix homeservers.
+// Copyright 2026 the Callbridge authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+
+import CallEvents
+import Testing
+
+@testable import MatrixBridge
+
+@Suite("News for an encrypted device, and events that wait for their keys")
+struct DeviceNewsTests {
+    private let bot = FakeHomeserver.bot
+    private let device = Identifier.device("BOT")
+
+    private func json(_ text: String) throws -> JSONValue { try JSONValue.parse(Array(text.utf8)) }
+
+    @Test("both spellings are read, the stable ones first; other users and devices are left out")
+    func spellings() throws {
+        let message = #"{"to_user_id":"@callbot:example.com","to_device_id":"BOT","type":"a"}"#
+        let other = #"{"to_user_id":"@callbot:example.com","to_device_id":"OTHER","type":"b"}"#
+        for prefixes in [("", ""), ("de.sorunome.msc2409.", "org.matrix.msc3202.")] {
+            let body = try json(
+                """
+                {"\(prefixes.0)to_device":[\(message),\(other),7],
+                "\(prefixes.1)device_lists":{"changed":["@a:b","nobody"],"left":[]},
+                "\(prefixes.1)device_one_time_keys_count":{"@callbot:example.com":{"BOT":{"signed_curve25519":3}}},
+                "\(prefixes.1)device_unused_fallback_key_types":{"@callbot:example.com":{"BOT":["signed_curve25519"]}}}
+                """)
+            let news = DeviceNews(ofTransaction: body, user: bot, device: device)
+            #expect(news.toDevice == [try json(message)])
+            #expect(news.changedUsers == [Identifier.user("@a:b")])
+            #expect(news.oneTimeKeyCount == 3)
+            #expect(news.unusedFallbackKeyTypes == ["signed_curve25519"])
+        }
+    }
+
+    @Test("an empty object of counts means none, no word about the device means nothing")
+    func counts() throws {
+        let none = try json(#"{"org.matrix.msc3202.device_one_time_keys_count":{"@callbot:example.com":{"BOT":{}}}}"#)
+        #expect(DeviceNews(ofTransaction: none, user: bot, device: device).oneTimeKeyCount == 0)
+        let other = try json(
+            #"{"org.matrix.msc3202.device_one_time_keys_count":{"@callbot:example.com":{"MASTER":{}}}}"#)
+        #expect(DeviceNews(ofTransaction: other, user: bot, device: device).oneTimeKeyCount == nil)
+        let sync = try json(
+            #"{"device_one_time_keys_count":{"signed_curve25519":9},"device_unused_fallback_key_types":[]}"#)
+        #expect(DeviceNews(ofSync: sync).oneTimeKeyCount == 9)
+        #expect(DeviceNews(ofSync: sync).unusedFallbackKeyTypes == [])
+        #expect(DeviceNews(ofSync: .object([:])).oneTimeKeyCount == nil)
+        #expect(DeviceNews(ofSync: .object([:])).unusedFallbackKeyTypes == nil)
+    }
+
+    @Test("nonsense is nothing", arguments: ["7", "null", #"{"to_device":{}}"#, #"{"device_lists":[]}"#])
+    func nonsense(text: String) throws {
+        for news in [
+            DeviceNews(ofTransaction: try json(text), user: bot, device: device), DeviceNews(ofSync: try json(text)),
+        ] {
+            #expect(news.toDevice.isEmpty)
+            #expect(news.changedUsers.isEmpty)
+            #expect(news.oneTimeKeyCount == nil)
+        }
+    }
+
+    private func event(_ number: Int, room: String = "!room") throws -> RoomEvent {
+        RoomEvent(
+            type: "m.room.encrypted", sender: Identifier.user("@a:b"), roomID: Identifier.room(room),
+            eventID: try #require(EventID("$\(number)")), originServerTimestamp: 0, content: [:])
+    }
+
+    @Test("events wait in their order, within bounds, for a minute")
+    func held() throws {
+        var held = HeldEvents()
+        #expect(try held.hold(event(1), sessionID: "one", at: 1_000))
+        #expect(try held.hold(event(2), sessionID: "two", at: 1_000))
+        #expect(try held.hold(event(3), sessionID: "one", at: 1_000))
+        #expect(try held.hold(event(3), sessionID: "one", at: 1_000), "the same again is no other")
+        #expect(held.release(Identifier.room("!other"), sessionID: "one").isEmpty)
+        #expect(held.release(Identifier.room("!room"), sessionID: "one").map(\.eventID.rawValue) == ["$1", "$3"])
+        #expect(held.expire(at: 61_000).isEmpty)
+        #expect(held.expire(at: 61_001).map(\.eventID.rawValue) == ["$2"])
+        for number in 0..<HeldEvents.maximumCountOfRoom {
+            #expect(try held.hold(event(number), sessionID: "one", at: 0))
+        }
+        #expect(try !held.hold(event(-1), sessionID: "one", at: 0))
+        for number in HeldEvents.maximumCountOfRoom..<HeldEvents.maximumCount {
+            #expect(try held.hold(event(number, room: "!r\(number)"), sessionID: "one", at: 0))
+        }
+        #expect(try !held.hold(event(-1, room: "!last"), sessionID: "one", at: 0))
+    }
+}
