@@ -47,6 +47,11 @@ done
 build=.build/fuzz
 mkdir -p "$build/found" "$build/corpus" "$build/logs"
 
+# Continuous integration tries the same inputs each time, so that a change is judged by what it changes; everybody else's
+# runs try others.
+seed=0
+[ -z "${CI:-}" ] || seed=1
+
 # A trap is libFuzzer's to report; Swift's own report of it confuses the address sanitizer.
 export SWIFT_BACKTRACE=enable=no
 
@@ -68,7 +73,7 @@ run() {
     rm -f "$build/found/$fuzzer-"*
     if "$build/release/Fuzz$fuzzer" "$build/corpus/$fuzzer" "Fuzz/Corpus/$fuzzer" \
         -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -malloc_limit_mb=256 -max_len=16384 \
-        -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$build/found/$fuzzer-" > "$log" 2>&1; then
+        -seed="$seed" -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$build/found/$fuzzer-" > "$log" 2>&1; then
         printf 'ok    %-12s %9s inputs, %5s features kept, %s s\n' "$fuzzer" \
             "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
             "$(sed -n 's/.* ft: \([0-9]*\) .*/\1/p' "$log" | tail -1)" "$((SECONDS - began))"
