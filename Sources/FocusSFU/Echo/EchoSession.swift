@@ -52,7 +52,7 @@ final class EchoSession {
         signalling = try LiveKitSignalling(
             to: plan.url, at: plan.url.resolve(),
             LiveKitSignalling.Introduction(
-                token: plan.token, client: "callbridge echo", subscribes: true, takesVideo: false, tracks: [track],
+                token: plan.token, client: "callbridge echo", wish: .sound, tracks: [track],
                 description: description))
         guard let sink = CDatagramIO_sink_create(8) else { throw LoadTestFault.system("out of memory") }
         self.sink = sink
