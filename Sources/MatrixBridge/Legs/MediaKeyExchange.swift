@@ -22,7 +22,7 @@ package actor MediaKeyExchange {
         case otherDevice
         /// A key of that index was received later.
         case outdated
-        /// Too many keys wait for memberships.
+        /// Too many keys wait for memberships: an earlier one had to go.
         case tooManyWaiting
 
         /// The label of a counter.
@@ -50,6 +50,7 @@ package actor MediaKeyExchange {
     package nonisolated let room: RoomID
     private let own: DeviceAddress
     private let messaging: any ToDeviceMessaging
+    private let isJoined: @Sendable (UserID) -> Bool
     /// What the leg's sound goes through.
     package nonisolated let frames: SealedEchoFrames
     private let clock: ServiceClock
@@ -61,13 +62,17 @@ package actor MediaKeyExchange {
     package nonisolated let refusals: Tally<Refusal>
 
     /// The leg joins: its first key is used at once.
+    ///
+    /// - Parameter isJoined: whether a user is known to be in the room.
     package init(
         room: RoomID, own: DeviceAddress, messaging: any ToDeviceMessaging, frames: SealedEchoFrames,
         clock: ServiceClock, logger: Logger, refusals: Tally<Refusal> = Tally(),
+        isJoined: @escaping @Sendable (UserID) -> Bool,
     ) {
         self.room = room
         self.own = own
         self.messaging = messaging
+        self.isJoined = isJoined
         self.frames = frames
         self.clock = clock
         self.logger = logger
@@ -126,11 +131,11 @@ package actor MediaKeyExchange {
         do {
             return try inbox.receive(
                 NumberedMediaKey(index: content.key.index, key: key), from: message.sender,
-                memberID: content.memberID, receivedAt: Self.milliseconds(clock))
+                memberID: content.memberID, receivedAt: Self.milliseconds(clock),
+                isStranger: !isJoined(message.sender.user))
         } catch {
             switch error {
             case .outdated: throw .outdated
-            case .tooManyWaiting: throw .tooManyWaiting
             }
         }
     }
@@ -196,9 +201,12 @@ package actor MediaKeyExchange {
             switch action {
             case .use(let key): frames.use(key)
             case .send(let key, let devices):
-                let delivery = Delivery(key: key, devices: devices)
-                if case .enqueued = outbox.yield(delivery) { continue }
-                report(delivery, missed: devices)
+                // One server that answers slowly must not delay the others: our key is used soon whether it came or not.
+                for part in Dictionary(grouping: devices, by: \.user.serverName).values {
+                    let delivery = Delivery(key: key, devices: Set(part))
+                    if case .enqueued = outbox.yield(delivery) { continue }
+                    report(delivery, missed: delivery.devices)
+                }
             }
         }
     }
@@ -208,6 +216,7 @@ package actor MediaKeyExchange {
             switch action {
             case .install(let key, let identity): frames.install(key, of: identity)
             case .forget(let identity): frames.forget(identity)
+            case .displaced: refusals.count(.tooManyWaiting)
             }
         }
     }
