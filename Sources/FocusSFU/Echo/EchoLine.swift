@@ -6,9 +6,9 @@
 /// Which packets an echo sends back, and under which numbers. Pure.
 ///
 /// One voice at a time: the first that is heard keeps the line until it was silent for half a second, or until ten
-/// seconds are over and another is heard; then it is the other's. Numbers are the echo's own and have no gaps. Timestamps
-/// go on as those of the voice do, but never back, and never more than a second ahead of the clock: whoever jumps is
-/// taken for a new voice.
+/// seconds are over and another is heard; then it is the other's. Numbers are the echo's own and have no gaps.
+/// Timestamps go on as those of the voice do, but never back, and never more than a second ahead of the clock: whoever
+/// jumps is taken for a new voice.
 package struct EchoLine: Sendable {
     /// The header fields of a packet that is sent back.
     package struct Place: Equatable, Sendable {

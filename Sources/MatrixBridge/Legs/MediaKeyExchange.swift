@@ -201,7 +201,7 @@ package actor MediaKeyExchange {
             switch action {
             case .use(let key): frames.use(key)
             case .send(let key, let devices):
-                // One server that answers slowly must not delay the others: our key is used soon whether it came or not.
+                // One server that answers slowly must not delay the others: our key is used soon, come or not.
                 for part in Dictionary(grouping: devices, by: \.user.serverName).values {
                     let delivery = Delivery(key: key, devices: Set(part))
                     if case .enqueued = outbox.yield(delivery) { continue }

@@ -7,8 +7,8 @@
 ///
 /// Whose a stream is shows in whose key opens it, so that nobody needs to be believed about it. Each frame is opened
 /// with the keys of its sender and sealed with ours. What fails in a stream, or goes on to the sender's next key there,
-/// changes nothing for other streams: whoever sends on somebody else's frames shuts out only himself. Keys of those who left must be taken away by whoever knows of it; how
-/// many have keys is bounded by ``MediaKeyInbox``.
+/// changes nothing for other streams: whoever sends on somebody else's frames shuts out only himself. Keys of those who
+/// left must be taken away by whoever knows of it; how many have keys is bounded by ``MediaKeyInbox``.
 package struct FrameEcho: Sendable {
     /// Streams that one key of ours may protect.
     package static let maximumStreams = 16

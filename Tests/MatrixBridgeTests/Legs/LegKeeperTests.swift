@@ -38,8 +38,8 @@ struct LegKeeperTests {
     func keys(_ device: DeviceID?) -> MediaKeyDesk {
         let address = device.map { DeviceAddress(user: FakeHomeserver.bot, device: $0) }
         return MediaKeyDesk(
-            messaging: post.pen(of: address ?? Self.noDevice), facts: coordinators.facts, device: { address }, clock: clock.clock,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            messaging: post.pen(of: address ?? Self.noDevice), facts: coordinators.facts, device: { address },
+            clock: clock.clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// - Parameter device: The bot's encrypted one.
