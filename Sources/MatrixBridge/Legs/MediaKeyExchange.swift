@@ -24,6 +24,10 @@ package actor MediaKeyExchange {
         case outdated
         /// Too many keys wait for memberships: an earlier one had to go.
         case tooManyWaiting
+        /// A member was one too many: it is given no key. Counted whenever the members are looked at.
+        case tooManyDevices
+        /// A member was one too many: its keys are not taken. Counted likewise.
+        case tooManyMembers
 
         /// The label of a counter.
         package var name: String {
@@ -33,6 +37,8 @@ package actor MediaKeyExchange {
             case .otherDevice: "otherDevice"
             case .outdated: "outdated"
             case .tooManyWaiting: "tooManyWaiting"
+            case .tooManyDevices: "tooManyDevices"
+            case .tooManyMembers: "tooManyMembers"
             }
         }
     }
@@ -95,8 +101,14 @@ package actor MediaKeyExchange {
             senders.append(sender)
         }
         let now = Self.milliseconds(clock)
+        let before = (members: inbox.refusedMembers, devices: distribution.refusedDevices)
         perform(inbox.update(members: senders, at: now))
         perform(distribution.update(members: devices, at: now))
+        let excess = [
+            Refusal.tooManyMembers: inbox.refusedMembers - before.members,
+            .tooManyDevices: distribution.refusedDevices - before.devices,
+        ]
+        for (refusal, count) in excess where count > 0 { refusals.count(refusal, times: UInt64(count)) }
     }
 
     /// Nil for a member without a device: there is nobody to give a key to, or to take one from.
