@@ -5,6 +5,7 @@
 
 import CallEvents
 import FocusSFU
+import OlmE2EE
 
 /// What a leg hears and says, and as whom.
 extension LegKeeper {
