@@ -69,6 +69,8 @@ struct Subscriptions {
 
     mutating func remove(_ downTrack: DownTrack) {
         downTracks.removeAll { $0 === downTrack }
+        // What waits may find room in its section, two offers later.
+        fruitlessRequirements = 0
         for index in sections.indices where sections[index].downTrack === downTrack {
             sections[index].downTrack = nil
         }
