@@ -352,11 +352,21 @@ class TestMembership:
     def test_m5_a_restart_finds_nothing(self) -> None:
         self.begin()
         before = self.notices("rejoined")
-        self.stub.next_replies["restart"] = [unknown(404, "M_NOT_FOUND")]
+        self.stub.delayed.clear()
         self.wait_for("schedule", "announce", "restart", "restart", "schedule", "announce", "restart")
         first, second = self.stub.of(self.room, "announce")
         assert second.content["created_ts"] > first.content["created_ts"]
         assert self.notices("rejoined") == before + 1
+
+    def test_a_leave_whose_id_was_lost_is_cancelled_before_the_next(self) -> None:
+        self.begin()
+        self.end()
+        before = len(self.stub.kinds(self.room))
+        lost = self.stub.hold_leave(self.room, f"_{self.stub.bot}_ECHO_m.call")
+        other = self.stub.hold_leave(self.room, f"_{self.alice.user_id}_D_m.call")
+        self.stub.ask(self.admin, self.desk, f"echo {self.room}", "coming back")
+        assert self.stub.kinds(self.room)[before:before + 4] == ["cancel", "schedule", "announce", "restart"]
+        assert lost not in self.stub.delayed and other in self.stub.delayed
 
     @pytest.mark.parametrize("content", [{}, {"application": "m.call", "call_id": "", "device_id": "X"}],
                              ids=["gone", "overwritten"])
