@@ -17,10 +17,14 @@ extension LegKeeperTests {
     @Test("it hears nobody and gives nobody a key before its membership stands", arguments: [false, true])
     func notHidden(isEncrypted: Bool) async throws {
         know { $0.isEncrypted = isEncrypted }
-        let device = Identifier.device("CRYPTO")
+        let device = DeviceAddress(user: FakeHomeserver.bot, device: Identifier.device("CRYPTO"))
+        // A clock that does not go on by itself, unlike that of the keeper.
+        let desk = MediaKeyDesk(
+            messaging: post.pen(of: device), facts: coordinators.facts, device: { device },
+            clock: SteppedClock().clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         try await coordinator.consume(coordinators.transaction(1, coordinators.events.membership(event: "$1")))
         await homeserver.answer(.limited(retryAfter: 60_000))
-        let keeper = keeper(device: device)
+        let keeper = keeper(desk: desk)
         try await keeper.begin(in: Self.room)
         await withDiscardingTaskGroup { group in
             await work(keeper, &group)
@@ -120,7 +124,7 @@ extension LegKeeperTests {
     @Test("a wish that cannot be stored is none, and what began of it is taken back")
     func storeFails() async throws {
         know()
-        try await database.transaction { try $0.execute("DROP TABLE call_legs") }
+        _ = try await database.transaction { try $0.execute("DROP TABLE call_legs") }
         let keeper = keeper()
         do throws(LegKeeper.Refusal) {
             try await keeper.begin(in: Self.room)
