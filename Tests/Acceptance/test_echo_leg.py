@@ -119,7 +119,7 @@ def sent_by_echo(bed: MatrixBed) -> int:
     port = bed.callbridge.url.rsplit(":", 1)[1]
     said = subprocess.run(["ss", "-tinpHO", "state", "established", f"( dport = :{port} )"], check=True,
                           capture_output=True, text=True).stdout
-    [own] = [line for line in said.splitlines() if '"callbridge"' in line]
+    [own] = [line for line in said.splitlines() if f"pid={bed.callbridge.process.pid}," in line]
     return int(re.search(r"bytes_sent:(\d+)", own)[1])
 
 
