@@ -7,6 +7,7 @@
 homeserver that does as it is told."""
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -113,6 +114,74 @@ def test_who_is_alone_in_a_call_hears_himself(bed: MatrixBed, desk: AdminRoom, n
     assert call.membership() == {}
 
 
+def sent_by_echo(bed: MatrixBed) -> int:
+    """Bytes that the echo has written into its signalling socket: the connection of Callbridge with itself."""
+    port = bed.callbridge.url.rsplit(":", 1)[1]
+    said = subprocess.run(["ss", "-tinpHO", "state", "established", f"( dport = :{port} )"], check=True,
+                          capture_output=True, text=True).stdout
+    [own] = [line for line in said.splitlines() if f"pid={bed.callbridge.process.pid}," in line]
+    return int(re.search(r"bytes_sent:(\d+)", own)[1])
+
+
+@pytest.mark.limit(180)
+def test_with_a_camera_in_the_call_the_echo_is_as_quiet_as_without(bed: MatrixBed, desk: AdminRoom,
+                                                                   new_participant) -> None:
+    alice = bed.user("alice")
+    call = Call(bed, desk, alice)
+    alice.join_call(call.room, bed.callbridge.url)
+    token = bed.call_token(alice, call.room)
+    participant = new_participant("alice")
+    participant.connect(token.json["url"], token.json["jwt"])
+    participant.do("publish_audio")
+    call.begin()
+    echo = f"{call.bot}:ECHO"
+    participant.wait_for("track_subscribed", who=echo, track="echo", seconds=30)
+    wanted = pitch_of(alice.call_identity)
+
+    def hears() -> bool:
+        heard = participant.counts(echo, "echo")
+        return heard.get("level", 0) > 300 and abs(heard["pitch"] - wanted) < 5
+    wait_until(hears, 40, "the tone comes back")
+    before = sent_by_echo(bed)
+    participant.do("publish_video")
+    # An offer for every round of a negotiation that leads nowhere would be thirty of 900 bytes.
+    time.sleep(5)
+    sent = sent_by_echo(bed) - before
+    print(f"{sent} bytes in the five seconds after the camera came")
+    assert sent < 4_000
+    # Sound that comes later still finds its way.
+    participant.do("unpublish", name="audio")
+    windows = participant.counts(echo, "echo")["windows"]
+    participant.do("publish_audio", name="again")
+    wait_until(lambda: participant.counts(echo, "echo")["windows"] > windows + 2 and hears(), 40, "the tone is back")
+    call.desk.ask(f"echo {call.room} off")
+
+
+@pytest.mark.limit(180)
+def test_each_of_two_who_speak_at_once_has_a_turn(bed: MatrixBed, desk: AdminRoom, new_participant) -> None:
+    alice, bob = bed.user("alice"), bed.user("bob")
+    call = Call(bed, desk, alice)
+    alice.call("POST", f"/_matrix/client/v3/rooms/{call.room}/invite", {"user_id": bob.user_id})
+    bob.join(call.room)
+    participants = []
+    for user in (alice, bob):
+        user.join_call(call.room, bed.callbridge.url)
+        token = bed.call_token(user, call.room)
+        assert token.status == 200, token.text
+        participants.append(new_participant(user.user_id))
+        participants[-1].connect(token.json["url"], token.json["jwt"])
+        participants[-1].do("publish_audio")
+    call.begin()
+    echo = f"{call.bot}:ECHO"
+    participants[0].wait_for("track_subscribed", who=echo, track="echo", seconds=30)
+    for user in (alice, bob, alice):
+        def hears(wanted: float = pitch_of(user.call_identity)) -> bool:
+            heard = participants[0].counts(echo, "echo")
+            return heard.get("level", 0) > 300 and abs(heard["pitch"] - wanted) < 5
+        wait_until(hears, 40, f"the turn of {user.user_id}")
+    call.desk.ask(f"echo {call.room} off")
+
+
 @pytest.mark.limit(150)
 def test_a_death_of_ours_takes_the_echo_out_of_the_call(bed: MatrixBed, desk: AdminRoom) -> None:
     """The homeserver sends the leave that was left with it; whoever comes back before goes on as the same member."""
@@ -171,12 +240,18 @@ def test_an_echo_that_is_put_out_of_the_call_leaves_it(bed: MatrixBed, desk: Adm
     assert call.membership() == {}
 
 
-def test_who_removes_the_bot_removes_its_echo(bed: MatrixBed, desk: AdminRoom) -> None:
+@pytest.mark.limit(120)
+def test_who_removes_the_bot_removes_its_echo(bed: MatrixBed, desk: AdminRoom, new_participant) -> None:
     alice = bed.user("alice")
     call = Call(bed, desk, alice)
     alice.join_call(call.room, bed.callbridge.url)
+    token = bed.call_token(alice, call.room)
+    participant = new_participant("alice")
+    participant.connect(token.json["url"], token.json["jwt"])
     call.begin()
+    participant.wait_for("track_subscribed", who=f"{call.bot}:ECHO", track="echo", seconds=30)
     alice.call("POST", f"/_matrix/client/v3/rooms/{call.room}/kick", {"user_id": call.bot})
+    participant.wait_for("participant_disconnected", who=f"{call.bot}:ECHO", seconds=30)
     wait_until(lambda: "echo in" not in desk.ask("status")["body"], 30, "the echo is gone")
 
 
@@ -277,11 +352,21 @@ class TestMembership:
     def test_m5_a_restart_finds_nothing(self) -> None:
         self.begin()
         before = self.notices("rejoined")
-        self.stub.next_replies["restart"] = [unknown(404, "M_NOT_FOUND")]
+        self.stub.delayed.clear()
         self.wait_for("schedule", "announce", "restart", "restart", "schedule", "announce", "restart")
         first, second = self.stub.of(self.room, "announce")
         assert second.content["created_ts"] > first.content["created_ts"]
         assert self.notices("rejoined") == before + 1
+
+    def test_a_leave_whose_id_was_lost_is_cancelled_before_the_next(self) -> None:
+        self.begin()
+        self.end()
+        before = len(self.stub.kinds(self.room))
+        lost = self.stub.hold_leave(self.room, f"_{self.stub.bot}_ECHO_m.call")
+        other = self.stub.hold_leave(self.room, f"_{self.alice.user_id}_D_m.call")
+        self.stub.ask(self.admin, self.desk, f"echo {self.room}", "coming back")
+        assert self.stub.kinds(self.room)[before:before + 4] == ["cancel", "schedule", "announce", "restart"]
+        assert lost not in self.stub.delayed and other in self.stub.delayed
 
     @pytest.mark.parametrize("content", [{}, {"application": "m.call", "call_id": "", "device_id": "X"}],
                              ids=["gone", "overwritten"])

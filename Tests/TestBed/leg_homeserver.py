@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 
 from .callbridge import Callbridge
-from .matrix import CALL_MEMBER
+from .matrix import CALL_MEMBER, DELAYED_EVENTS
 from .processes import wait_until
 from .stub_bed import session
 from .stub_homeserver import Reply, StubHomeserver, StubUser
@@ -27,7 +27,7 @@ class LegRequest:
     """One request about the bot's membership in a call, by the clock of `time.monotonic`."""
 
     at: float
-    # schedule, announce, leave, restart or send.
+    # schedule, announce, leave, restart, send or cancel.
     kind: str
     room: str | None = None
     key: str | None = None
@@ -117,10 +117,22 @@ class LegHomeserver(StubHomeserver):
         if reply:
             return reply
         if delay:
-            delay_id = self.delay(room)
-            self.rooms_of_delays[delay_id] = (room, key)
-            return Reply(200, {"delay_id": delay_id})
+            return Reply(200, {"delay_id": self.hold_leave(room, key)})
         return Reply(200, {"event_id": self.happen(room, key, content)})
+
+    def reply(self, method: str, raw_path: str, query: dict[str, str]) -> Reply:
+        if method == "GET" and raw_path == DELAYED_EVENTS:
+            waiting = [(name, *self.rooms_of_delays[name]) for name in self.delayed if name in self.rooms_of_delays]
+            return Reply(200, {"delayed_events": [
+                {"delay_id": name, "room_id": room, "type": CALL_MEMBER, "state_key": key}
+                for name, room, key in waiting]})
+        return super().reply(method, raw_path, query)
+
+    def hold_leave(self, room: str, key: str) -> str:
+        """A delayed leave of the bot; its id, which nobody is told."""
+        delay_id = self.delay(room)
+        self.rooms_of_delays[delay_id] = (room, key)
+        return delay_id
 
     def manage(self, delay_id: str, action: str | None) -> Reply:
         room, key = self.rooms_of_delays.get(delay_id, (None, None))

@@ -220,7 +220,7 @@ class StubHomeserver:
             return waiting.pop(0)
         if delay_id not in self.delayed:
             return unknown(404, "M_NOT_FOUND")
-        if action == "send":
+        if action in ("send", "cancel"):
             del self.delayed[delay_id]
         return Reply(200, {})
 

@@ -23,7 +23,7 @@ package struct LegMembership: Sendable {
         package var restartInterval: Milliseconds = 10_000
         /// By how much `expires` grows with each renewal.
         package var lifetime = MembershipExpiry.defaultSessionLifetime
-        /// From one announcement to its renewal: a little less than the hour that clients take.
+        /// From one renewal to the next: a little less than the hour that clients take.
         package var renewalInterval: Milliseconds = 3_595_000
         /// How long an announcement may take to appear in the room before it is made again.
         package var appearance: Milliseconds = 30_000
@@ -137,8 +137,11 @@ package struct LegMembership: Sendable {
     /// - Parameters:
     ///   - record: Of before a restart of ours; a leg that is still announced goes on.
     ///   - wantsIn: false to clear what may be left of it.
-    package init(resuming record: Record = Record(), wantsIn: Bool = true, timing: Timing = Timing()) {
-        self.record = record
+    ///   - rejoins: whether it shall come as a new member, in place of the one that may still stand.
+    package init(
+        resuming record: Record = Record(), wantsIn: Bool = true, rejoins: Bool = false, timing: Timing = Timing(),
+    ) {
+        self.record = rejoins ? Record(delayID: record.delayID) : record
         self.wantsIn = wantsIn
         self.timing = timing
         delay = timing.delay
@@ -206,9 +209,14 @@ package struct LegMembership: Sendable {
         if let delayID = record.delayID, !isHeld {
             return isDue(.restart, at: now) ? .restart(delayID: delayID) : nil
         }
-        if isAnnounced, now - announcedAt >= timing.renewalInterval {
-            record.expires += timing.lifetime
-            isAnnounced = false
+        if isAnnounced, let createdAt = record.createdAt {
+            // From when we joined, so that announcements in between put nothing off.
+            let renewals = (unixTime - createdAt) / timing.renewalInterval
+            let expires = timing.lifetime * (renewals + 1)
+            if expires > record.expires {
+                record.expires = expires
+                isAnnounced = false
+            }
         }
         if !isAnnounced, isDue(.announce, at: now) {
             let createdAt = record.createdAt ?? unixTime
@@ -297,7 +305,7 @@ package struct LegMembership: Sendable {
         case .done:
             isHeld = true
             failures[.restart] = nil
-            restartDue = now + min(timing.restartInterval, delay / 3)
+            restartDue = now + restartInterval
         default:
             // It was sent: for everybody else we have left, so this is a new membership.
             record = Record()
@@ -308,10 +316,14 @@ package struct LegMembership: Sendable {
         }
     }
 
+    private var restartInterval: Milliseconds { min(timing.restartInterval, delay / 3) }
+
     private mutating func retry(_ kind: Kind, after answer: Answer, at now: Milliseconds) {
         let count = failures[kind, default: 0] + 1
         failures[kind] = count
         var wait = Self.backOff(after: count)
+        // Later than that, the homeserver takes us out although it is there again.
+        if kind == .restart { wait = min(wait, restartInterval) }
         if case .limited(let asked?) = answer { wait = min(max(asked, 0), Self.longestImposedWait) }
         notBefore[kind] = now + wait
     }

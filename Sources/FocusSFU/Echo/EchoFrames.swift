@@ -12,6 +12,9 @@ package protocol EchoFrames: Sendable {
     /// The bytes are known that end the frames which the focus makes up itself.
     func joined(serverTrailer: [UInt8])
 
+    /// The streams that frames may come in from now on.
+    func hears(_ streams: Set<UInt32>)
+
     /// A frame as its sender made it, from what came in the stream `ssrc`; nil when it goes no further.
     func open(_ payload: [UInt8], from ssrc: UInt32) -> [UInt8]?
 
@@ -26,6 +29,8 @@ package struct ClearEchoFrames: EchoFrames {
     package var areSealed: Bool { false }
 
     package func joined(serverTrailer: [UInt8]) {}
+
+    package func hears(_ streams: Set<UInt32>) {}
 
     package func open(_ payload: [UInt8], from ssrc: UInt32) -> [UInt8]? { payload }
 

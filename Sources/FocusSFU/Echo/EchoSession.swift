@@ -52,7 +52,7 @@ final class EchoSession {
         signalling = try LiveKitSignalling(
             to: plan.url, at: plan.url.resolve(),
             LiveKitSignalling.Introduction(
-                token: plan.token, client: "callbridge echo", subscribes: true, takesVideo: false, tracks: [track],
+                token: plan.token, client: "callbridge echo", wish: .sound, tracks: [track],
                 description: description))
         guard let sink = CDatagramIO_sink_create(8) else { throw LoadTestFault.system("out of memory") }
         self.sink = sink
@@ -111,9 +111,7 @@ final class EchoSession {
                 connection.add(candidate: line)
                 connection.add(address: plan.mediaAddress, asIn: line)
             case .streams(let ssrcs):
-                for ssrc in ssrcs where receiving[ssrc] == nil && receiving.count < Self.maximumStreams {
-                    receiving[ssrc] = SRTPReceiveStreamState()
-                }
+                hear(ssrcs)
             case .refused(let status, let body): fail("the focus answered \(status) \(body)")
             case .failed(let reason): fail(reason)
             }
@@ -121,6 +119,14 @@ final class EchoSession {
     }
 
     // MARK: Sound
+
+    /// Takes the list of all streams that there are; what is not in it is over.
+    private func hear(_ ssrcs: [UInt32]) {
+        var next: [UInt32: SRTPReceiveStreamState] = [:]
+        for ssrc in ssrcs.prefix(Self.maximumStreams) { next[ssrc] = receiving[ssrc] ?? SRTPReceiveStreamState() }
+        receiving = next
+        frames.hears(Set(next.keys))
+    }
 
     private func take(_ datagram: UnsafeMutableRawBufferPointer, at now: MonotonicTime) {
         guard let base = datagram.baseAddress, datagram.count >= Self.headerLength, let srtp = connection.srtp else {
@@ -132,12 +138,14 @@ final class EchoSession {
         receiving[received] = state
         guard case .accepted(let length) = result else { return }
         let plain = UnsafeRawBufferPointer(start: base, count: length)
-        // Who cannot be understood does not keep the line from others.
+        // Who cannot be understood does not keep the line from others, nor does what cannot be sent take a number.
         guard let header = try? RTPHeader(reading: plain), header.payloadType == ClientDescription.opus,
-            let frame = frames.open(Array(header.payload(of: plain)), from: received),
-            let place = line.take(header, at: now),
-            let payload = frames.seal(frame, as: ssrc, at: place.timestamp)
+            let frame = frames.open(Array(header.payload(of: plain)), from: received)
         else { return }
+        var next = line
+        guard let place = next.take(header, frameByteCount: frame.count, at: now) else { return line = next }
+        guard let payload = frames.seal(frame, as: ssrc, at: place.timestamp) else { return }
+        line = next
         send(payload, at: place, srtp)
     }
 

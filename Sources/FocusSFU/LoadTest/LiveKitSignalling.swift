@@ -15,16 +15,23 @@ final class LiveKitSignalling: LoadSignalling {
         var token: String
         /// What the server may write into its log about the client.
         var client: String
-        /// Whether it wants what others publish.
-        var subscribes: Bool
-        /// Whether it makes room for the pictures of others; what it has no room for is not sent to it.
-        var takesVideo = true
+        /// What it wants of what others publish.
+        var wish: Wish
         var tracks: [LiveKitAddTrackRequest]
         /// The first offer.
         var description: ClientDescription
     }
 
-    private let takesVideo: Bool
+    enum Wish {
+        case nothing
+        case everything
+        /// Tracks are asked for one by one: nobody encodes pictures for those who only hear.
+        case sound
+    }
+
+    private let wish: Wish
+    /// The sound tracks that were asked for, by participant.
+    private var askedFor: [String: Set<String>] = [:]
 
     /// Begins to join.
     init(to url: SignalURL, at address: ResolvedAddress, _ introduction: Introduction) throws(SocketError) {
@@ -33,7 +40,8 @@ final class LiveKitSignalling: LoadSignalling {
         request.clientInfo.sdk = .go
         request.clientInfo.protocol = 16
         request.clientInfo.otherSdks = introduction.client
-        request.connectionSettings.autoSubscribe = introduction.subscribes
+        let subscribes = introduction.wish == .everything
+        request.connectionSettings.autoSubscribe = subscribes
         request.addTrackRequests = introduction.tracks
         request.publisherOffer = Self.offer(&description)
         var wrapped = LiveKitWrappedJoinRequest()
@@ -41,9 +49,9 @@ final class LiveKitSignalling: LoadSignalling {
         let encoded = Base64URL.encode((try? wrapped.serializedBytes()) ?? [UInt8]())
         socket = try SignalSocket(
             to: address, authority: url.authority,
-            path: "\(url.prefix)/rtc/v1?join_request=\(encoded)&auto_subscribe=\(introduction.subscribes ? 1 : 0)",
+            path: "\(url.prefix)/rtc/v1?join_request=\(encoded)&auto_subscribe=\(subscribes ? 1 : 0)",
             header: ("Authorization", "Bearer \(introduction.token)"))
-        takesVideo = introduction.takesVideo
+        wish = introduction.wish
         self.description = description
     }
 
@@ -64,7 +72,7 @@ final class LiveKitSignalling: LoadSignalling {
         try self.init(
             to: plan.url, at: address,
             Introduction(
-                token: token, client: "callbridge load-test", subscribes: role.subscribes,
+                token: token, client: "callbridge load-test", wish: role.subscribes ? .everything : .nothing,
                 tracks: tracks.map(Self.announcement), description: description))
     }
 
@@ -110,7 +118,7 @@ final class LiveKitSignalling: LoadSignalling {
             switch event {
             case .opened, .text: break
             case .binary(let bytes):
-                guard Self.isOfInterest(bytes), let response = try? LiveKitSignalResponse(serializedBytes: bytes),
+                guard isOfInterest(bytes), let response = try? LiveKitSignalResponse(serializedBytes: bytes),
                     let message = response.message
                 else { return }
                 received(message, handle)
@@ -121,22 +129,26 @@ final class LiveKitSignalling: LoadSignalling {
     }
 
     /// The fields of `SignalResponse` that are acted on: join, answer, trickle, leave, request_response,
-    /// media_sections_requirement. In a room of hundreds all others are many and large, so they are not even decoded.
-    private static func isOfInterest(_ message: [UInt8]) -> Bool {
+    /// media_sections_requirement, and update for who asks for tracks. In a room of hundreds all others are many and
+    /// large, so they are not even decoded.
+    private func isOfInterest(_ message: [UInt8]) -> Bool {
         guard let first = message.first else { return false }
         let tag = first < 0x80 ? UInt16(first) : UInt16(first & 0x7F) | UInt16(message.dropFirst().first ?? 0) << 7
-        return [1, 2, 4, 8, 22, 25].contains(tag >> 3)
+        return [1, 2, 4, 8, 22, 25].contains(tag >> 3) || wish == .sound && tag >> 3 == 5
     }
 
     private func received(_ message: LiveKitSignalResponse.OneOf_Message, _ handle: (LoadSignal) -> Void) {
         switch message {
-        case .join(let join): handle(.joined(serverTrailer: Array(join.sifTrailer)))
+        case .join(let join):
+            handle(.joined(serverTrailer: Array(join.sifTrailer)))
+            askForSound(of: join.otherParticipants)
+        case .update(let update): askForSound(of: update.participants)
         case .answer(let answer): take(answer, handle)
         case .trickle(let trickle):
             if let line = Self.candidate(in: trickle.candidateInit) { handle(.candidate(line)) }
         case .mediaSectionsRequirement(let requirement):
             description.addReceiving(isVideo: false, count: Int(requirement.numAudios))
-            if takesVideo { description.addReceiving(isVideo: true, count: Int(requirement.numVideos)) }
+            description.addReceiving(isVideo: true, count: Int(requirement.numVideos))
             send(.offer(Self.offer(&description)))
         case .requestResponse(let response) where response.reason != .ok && response.reason != .queued:
             handle(.failed("the server refused a request: \(response.reason) \(response.message)"))
@@ -144,6 +156,22 @@ final class LiveKitSignalling: LoadSignalling {
             handle(.failed("the server sent the participant away: \(leave.reason)"))
         default: break
         }
+    }
+
+    private func askForSound(of participants: [LiveKitParticipantInfo]) {
+        guard wish == .sound else { return }
+        var new: [String] = []
+        for participant in participants {
+            let present = participant.state == .disconnected ? [] : participant.tracks.filter { $0.type == .audio }
+            let sids = Set(present.map(\.sid))
+            new += sids.subtracting(askedFor[participant.sid] ?? [])
+            askedFor[participant.sid] = sids.isEmpty ? nil : sids
+        }
+        guard !new.isEmpty else { return }
+        var request = LiveKitUpdateSubscription()
+        request.trackSids = new
+        request.subscribe = true
+        send(.subscription(request))
     }
 
     private func take(_ answer: LiveKitSessionDescription, _ handle: (LoadSignal) -> Void) {

@@ -117,7 +117,7 @@ extension Participant {
         publishBoundTracks()
         for track in subscriptions.undecodable { refuseSubscription(to: track, .seCodecUnsupported) }
         // Tracks that found no section in this answer need another round.
-        if usesSinglePeerConnection, subscriptions.missingSections() != nil { negotiateDownstream() }
+        if usesSinglePeerConnection, subscriptions.isWorthRequiring { negotiateDownstream() }
     }
 
     private func answerPublisherOffer(

@@ -52,6 +52,11 @@ struct Subscriptions {
     var requirementSentAt: MonotonicTime?
     /// A section lost its track since the client was last asked to offer.
     var hasVacated = false
+    /// How often in a row the client was asked for an offer, and what it brought had room for nothing that waits.
+    private var fruitlessRequirements = 0
+    /// A section that lost its track takes one offer more before it is free again; who has room for nothing after
+    /// several will not have it after many, and each costs both sides a description.
+    private static let fruitlessRequirementLimit = 3
 
     func downTrack(sid: String) -> DownTrack? {
         downTracks.first { $0.track.sid == sid }
@@ -59,10 +64,13 @@ struct Subscriptions {
 
     mutating func add(_ downTrack: DownTrack) {
         downTracks.append(downTrack)
+        fruitlessRequirements = 0
     }
 
     mutating func remove(_ downTrack: DownTrack) {
         downTracks.removeAll { $0 === downTrack }
+        // What waits may find room in its section, two offers later.
+        fruitlessRequirements = 0
         for index in sections.indices where sections[index].downTrack === downTrack {
             sections[index].downTrack = nil
         }
@@ -149,6 +157,7 @@ struct Subscriptions {
     ///
     /// Tracks for which the client has receiving sections but no codec are ``undecodable`` afterwards.
     mutating func assignSections(of offer: RemoteDescription) -> [String: OutgoingTrack] {
+        let wasRequired = requirementSentAt != nil
         requirementSentAt = nil
         undecodable.removeAll()
         var result: [String: OutgoingTrack] = [:]
@@ -172,6 +181,7 @@ struct Subscriptions {
         for downTrack in downTracks where downTrack.mid.map({ !present.contains($0) }) ?? false {
             downTrack.mid = nil
         }
+        var hasFilled = false
         for downTrack in downTracks where downTrack.mid == nil {
             guard let outgoing = downTrack.outgoing, !ending.contains(downTrack.track.sid) else { continue }
             let ofKind = free.indices.filter { (free[$0].kind == .video) == downTrack.track.isVideo }
@@ -182,10 +192,17 @@ struct Subscriptions {
             let section = free.remove(at: index)
             downTrack.mid = section.mid
             result[section.mid] = outgoing
+            hasFilled = true
         }
+        fruitlessRequirements = hasFilled ? 0 : fruitlessRequirements + (wasRequired ? 1 : 0)
         freeSections = free.map { ($0.mid, $0.kind == .video) } + vacated
         shownTracks = result.mapValues(\.msid.track)
         return result
+    }
+
+    /// Whether asking the client for another offer may give something that waits its section.
+    var isWorthRequiring: Bool {
+        missingSections() != nil && fruitlessRequirements < Self.fruitlessRequirementLimit
     }
 
     /// How many sections the client must add, or nil when nothing waits. Zero of both still means: offer again.

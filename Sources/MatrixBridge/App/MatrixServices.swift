@@ -141,15 +141,15 @@ struct MatrixServices {
                 clock: clock, logger: log)
         }
         mediaKeys = MediaKeyDesk(
-            messaging: encryption, device: { await encryption.address }, clock: clock, logger: log)
+            messaging: encryption, facts: facts, device: { await encryption.address }, clock: clock, logger: log)
         legs = Self.makeLegs(
             settings, bot: bot, clearDevice: echoDevice,
             LegKeeper.Dependencies(
                 database: database, coordinator: coordinator, focus: control,
                 homeserver: LegRequests(client: client),
                 entrance: EchoEntrance(
-                    focus: control, minter: JoinTokenMinter(key: key), issued: issued, policy: policy, url: ownURL,
-                    clock: clock),
+                    focus: control, minter: JoinTokenMinter(key: key), issued: issued, policy: policy, aliases: aliases,
+                    url: ownURL, clock: clock),
                 keys: mediaKeys, facts: facts, aliases: aliases, policy: policy, clock: clock, logger: log))
         let membership = MembershipCheck(client: client, bot: bot, delegate: delegate, book: facts)
         sweep =

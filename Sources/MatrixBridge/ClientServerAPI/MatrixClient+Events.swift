@@ -68,6 +68,16 @@ extension MatrixClient {
         try await call(.get, Self.delayedEventsPath + [delayID], as: masquerade, timeoutMilliseconds: 5_000)
     }
 
+    /// The delayed events of the asserted user that wait, as the homeserver lists them.
+    package func delayedEvents(
+        as masquerade: Masquerade, timeoutMilliseconds: Int,
+    ) async throws(MatrixClientError) -> [JSONValue] {
+        let answer = try await call(
+            .get, Self.delayedEventsPath, as: masquerade, timeoutMilliseconds: timeoutMilliseconds)
+        // Synapse's name, and that of the proposal.
+        return answer["delayed_events"]?.array ?? answer["scheduled"]?.array ?? []
+    }
+
     /// `restart`, `send` or `cancel`.
     package func manageDelayedEvent(
         _ delayID: String, _ action: String, as masquerade: Masquerade, timeoutMilliseconds: Int,

@@ -29,6 +29,7 @@ package struct EchoEntrance: EchoEntering {
     private let minter: JoinTokenMinter
     private let issued: IssuedIdentities
     private let policy: AccessPolicy
+    private let aliases: RoomAliasBook?
     private let url: SignalURL
     private let clock: ServiceClock
 
@@ -37,12 +38,13 @@ package struct EchoEntrance: EchoEntering {
     /// - Parameter url: Our own HTTP port, over loopback.
     package init(
         focus: any FocusControlling, minter: JoinTokenMinter, issued: IssuedIdentities, policy: AccessPolicy,
-        url: SignalURL, clock: ServiceClock,
+        aliases: RoomAliasBook?, url: SignalURL, clock: ServiceClock,
     ) {
         self.focus = focus
         self.minter = minter
         self.issued = issued
         self.policy = policy
+        self.aliases = aliases
         self.url = url
         self.clock = clock
     }
@@ -50,10 +52,12 @@ package struct EchoEntrance: EchoEntering {
     package func enter(
         _ participant: FocusParticipant, as user: UserID, of room: RoomID, frames: any EchoFrames,
     ) async throws -> any EchoMedia {
+        // Whoever makes the room sets its size.
+        let settings = policy.inRoom(room, aliases: try await aliases?.names(of: room) ?? [])
         try await focus.createRoom(
             named: participant.room, emptyTimeoutSeconds: TokenExchange.emptyTimeoutSeconds,
             departureTimeoutSeconds: TokenExchange.departureTimeoutSeconds,
-            maximumParticipants: UInt32(clamping: policy.inRoom(room).limits.participantsPerRoom))
+            maximumParticipants: UInt32(clamping: settings.limits.participantsPerRoom))
         let now = clock.unixMilliseconds()
         let token = try minter.mint(participant, rights: Self.rights, unixSeconds: now / 1_000)
         // So that what happens to the bot in the room reaches the leg.

@@ -17,6 +17,10 @@ struct EchoLeg: Sendable {
         case media(String)
         /// The homeserver did not take our membership; its words.
         case refused(String)
+        /// It is gone, but the homeserver did not take its membership back; its words.
+        case leaveRefused(String)
+        /// The bot's encrypted device is another by now.
+        case replaced
         case shutDown
 
         /// For the log, counters and people.
@@ -27,6 +31,8 @@ struct EchoLeg: Sendable {
             case .limit: .limit
             case .media: .mediaEnded
             case .refused: .membershipRefused
+            case .leaveRefused: .leaveRefused
+            case .replaced: .deviceReplaced
             case .shutDown: .shutDown
             }
         }
@@ -38,6 +44,8 @@ struct EchoLeg: Sendable {
             case .limit: "its time was over (matrix.echo_limit)"
             case .media(let reason): "its connection to the focus ended: \(reason)"
             case .refused(let reason): "the homeserver did not take its membership: \(reason)"
+            case .leaveRefused(let reason): "it left, but the homeserver did not take its membership back: \(reason)"
+            case .replaced: "my encrypted device was replaced; try again"
             case .shutDown: "Callbridge was shut down"
             }
         }
@@ -56,6 +64,10 @@ struct EchoLeg: Sendable {
     var hasKeyJob = false
     var media: (any EchoMedia)?
     var hasMediaJob = false
+    /// Its membership stood at some time: others could see it before it heard anything.
+    var hasBeenIn = false
+    /// Since when it did not.
+    var outSince: MonotonicTime?
     /// Requests are under way.
     var isWorking = false
     /// Since when nobody else was in the call.

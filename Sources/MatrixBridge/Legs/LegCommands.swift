@@ -47,7 +47,7 @@ struct LegCommands: Sendable {
                     + "else is there for a minute, or with `echo off`.")
         case .joining:
             .text("My echo is still on its way into the call of \(call.room); `status` says when it is there.")
-        case .ended(let reason): .text("There is no echo in \(call.room): \(reason).")
+        case .ended(let reason), .stuck(let reason): .text("There is no echo in \(call.room): \(reason).")
         case .leaving, .none: .text("My echo was sent away from \(call.room) before it came.")
         }
     }
@@ -57,6 +57,10 @@ struct LegCommands: Sendable {
         return switch await wait(in: call.room, while: .leaving) {
         case .leaving:
             .text("My echo is out of the call of \(call.room), but the homeserver did not take its leave yet.")
+        case .stuck(let reason):
+            .text(
+                "My echo left the call of \(call.room), but still stands in it: the homeserver did not take its "
+                    + "membership back: \(reason). Give me the power level to send call memberships there.")
         default: .text("My echo left the call of \(call.room).")
         }
     }
@@ -80,7 +84,7 @@ struct LegCommands: Sendable {
                 switch await keeper.standing(in: room) {
                 case .here(let echoed): "is here, \(echoed) packets sent back"
                 case .joining: "is joining"
-                case .leaving, .ended, .none: "is leaving"
+                case .leaving, .ended, .stuck, .none: "is leaving"
                 }
             lines.append("echo in \(room), for \(CallCommands.length(now - startedAt)): \(what)")
         }

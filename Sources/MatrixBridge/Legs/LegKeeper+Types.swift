@@ -17,6 +17,8 @@ extension LegKeeper {
         case limit
         case mediaEnded
         case membershipRefused
+        case leaveRefused
+        case deviceReplaced
         case shutDown
         case storeFailed
     }
@@ -67,6 +69,8 @@ extension LegKeeper {
         case leaving
         /// It was there since the start of this process, and is no longer; why.
         case ended(String)
+        /// It left, and still stands in the call: the homeserver does not take its membership back; its words.
+        case stuck(String)
     }
 
     /// Work that takes its time.

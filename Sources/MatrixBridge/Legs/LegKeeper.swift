@@ -21,22 +21,25 @@ package actor LegKeeper {
     static let aloneMilliseconds: UInt64 = 60_000
     private static let checkMilliseconds: UInt64 = 500
     private static let strayCheckMilliseconds: UInt64 = 10_000
+    private static let longestStrayPause: UInt64 = 3_600_000
     private static let shutDownMilliseconds: UInt64 = 3_000
     private static let rememberedEndings = 256
 
-    private let dependencies: Dependencies
-    private let user: UserID
+    let dependencies: Dependencies
+    let user: UserID
     /// What a leg is in a call without encryption; in others it is the bot's encrypted device.
-    private let clearDevice: DeviceID
+    let clearDevice: DeviceID
     private let serviceURL: String
     /// Milliseconds; 0 where no leg is wanted.
     private let limit: Int64
-    private var legs: [RoomID: EchoLeg] = [:]
+    var legs: [RoomID: EchoLeg] = [:]
     private var lastNumber: UInt64 = 0
     /// How the last leg of a room ended.
     private var endings: [RoomID: EchoLeg.Ending] = [:]
     private var nextStrayCheck = MonotonicTime.zero
     private var strays: Set<RoomID> = []
+    /// How often in a row a stray of a room was cleared, and when it may be again: the homeserver may refuse it.
+    private var strayTries: [RoomID: (count: UInt64, notBefore: MonotonicTime)] = [:]
     package nonisolated let events = Tally<Event>()
     package nonisolated let notices = Tally<LegMembership.Notice>()
 
@@ -100,7 +103,8 @@ package actor LegKeeper {
         legs[room] = leg
         endings[room] = nil
         guard await store(leg) else {
-            legs[room] = nil
+            // It may have begun to join.
+            await end(room, .media("the wish could not be stored; see the log"))
             throw Refusal(sentence: "the wish could not be stored; see the log")
         }
         events.count(.begun)
@@ -116,7 +120,10 @@ package actor LegKeeper {
     }
 
     package func standing(in room: RoomID) -> Standing {
-        guard let leg = legs[room] else { return endings[room].map { .ended($0.sentence) } ?? .none }
+        guard let leg = legs[room] else {
+            if case .leaveRefused(let reason) = endings[room] { return .stuck(reason) }
+            return endings[room].map { .ended($0.sentence) } ?? .none
+        }
         if leg.ending != nil { return .leaving }
         return leg.isHere ? .here(echoed: leg.media?.progress.echoed ?? 0) : .joining
     }
@@ -132,14 +139,14 @@ package actor LegKeeper {
     package func restore() async throws {
         let now = clock.unixMilliseconds()
         for row in try await dependencies.database.read({ try LegTable.load(from: $0) }) {
-            let isOver = !row.isWanted || now - row.startedAt >= limit
-            var record = row.record
+            let isReplaced = await isReplaced(row.device)
+            let isOver = !row.isWanted || now - row.startedAt >= limit || isReplaced
             // The keys of the others were lost with the last process; they give them to who joins anew.
-            if row.device != clearDevice, !isOver { record = LegMembership.Record(delayID: record.delayID) }
             var leg = make(
                 row.room, version: row.roomVersion, device: row.device, startedAt: row.startedAt,
-                membership: LegMembership(resuming: record, wantsIn: !isOver))
-            if isOver { leg.ending = row.isWanted ? .limit : .told }
+                membership: LegMembership(
+                    resuming: row.record, wantsIn: !isOver, rejoins: row.device != clearDevice && !isOver))
+            if isOver { leg.ending = !row.isWanted ? .told : isReplaced ? .replaced : .limit }
             leg.stored = row.record
             legs[row.room] = leg
             events.count(.resumed)
@@ -198,7 +205,8 @@ package actor LegKeeper {
                 legs[room]?.hasKeyJob = true
                 jobs.append(.keys(room, leg.number))
             }
-            if leg.ending == nil, !leg.hasMediaJob {
+            // Nobody is heard by somebody whom the call does not show.
+            if leg.ending == nil, leg.membership.isIn, !leg.hasMediaJob {
                 legs[room]?.hasMediaJob = true
                 jobs.append(.media(room, leg.number))
             }
@@ -208,15 +216,21 @@ package actor LegKeeper {
 
     private func observe(_ room: RoomID) async {
         guard let leg = legs[room], leg.ending == nil else { return }
-        let members = await dependencies.coordinator.members(in: room)
+        // The leg's LiveKit room is that of the room's own call; who is in another one is no company.
+        let members = await dependencies.coordinator.members(in: room).filter {
+            $0.id.call.slotID.displayed == .roomCall
+        }
         let present = await dependencies.focus.presence(inRoom: leg.participant.room)
         guard legs[room]?.number == leg.number else { return }
         let now = clock.monotonic()
         let own = members.first {
             $0.membership.sender == user && $0.membership.deviceID == leg.announcement.device
         }
+        if leg.membership.isIn { legs[room]?.hasBeenIn = true }
+        limitHiddenSound(room, at: now)
         if let keys = leg.keys {
-            await keys.update(members: members)
+            if await isReplaced(leg.announcement.device) { return await end(room, .replaced) }
+            if leg.hasBeenIn || leg.membership.isIn { await keys.update(members: members) }
             guard legs[room]?.number == leg.number else { return }
         } else if dependencies.facts.facts(of: room)?.isEncrypted == true {
             return await end(room, .media("the room was made an encrypted one; try again"))
@@ -233,7 +247,7 @@ package actor LegKeeper {
         }
     }
 
-    private func end(_ room: RoomID, _ ending: EchoLeg.Ending) async {
+    func end(_ room: RoomID, _ ending: EchoLeg.Ending) async {
         guard legs[room]?.ending == nil else { return }
         legs[room]?.end(ending)
         if let leg = legs[room] { _ = await store(leg) }
@@ -292,7 +306,13 @@ package actor LegKeeper {
 
     private func forgetIfOver(_ room: RoomID) async {
         guard let outcome = legs[room]?.membership.outcome else { return }
-        if case .refused(let reason) = outcome { legs[room]?.end(.refused(reason)) }
+        if case .refused(let reason) = outcome {
+            if legs[room]?.ending == nil {
+                legs[room]?.end(.refused(reason))
+            } else {
+                legs[room]?.ending = .leaveRefused(reason)
+            }
+        }
         guard let leg = legs.removeValue(forKey: room) else { return }
         leg.media?.stop()
         if let keys = leg.keys { dependencies.keys.close(keys) }
@@ -324,7 +344,10 @@ package actor LegKeeper {
                 legs[call.id.roomID] == nil
                     && call.members.contains { $0.membership.sender == user && $0.membership.deviceID != nil }
             }.map(\.id.roomID))
+        strayTries = strayTries.filter { found.contains($0.key) || now < $0.value.notBefore }
         for room in found.intersection(strays) where legs[room] == nil {
+            let tries = strayTries[room] ?? (0, now)
+            guard now >= tries.notBefore else { continue }
             let member = await dependencies.coordinator.members(in: room).first { $0.membership.sender == user }
             guard let device = member?.membership.deviceID, legs[room] == nil else { continue }
             let version = dependencies.facts.facts(of: room)?.authority.creation?.version ?? "1"
@@ -333,6 +356,8 @@ package actor LegKeeper {
                 membership: LegMembership(wantsIn: false))
             leg.ending = .told
             legs[room] = leg
+            let pause = min(Self.strayCheckMilliseconds << min(tries.count, 16), Self.longestStrayPause)
+            strayTries[room] = (tries.count + 1, now.advanced(byMilliseconds: pause))
             events.count(.strayCleared)
         }
         strays = found
@@ -353,30 +378,6 @@ package actor LegKeeper {
     private func storeFailed(_ error: any Error) {
         events.count(.storeFailed)
         dependencies.logger.error("A leg could not be stored", metadata: ["error.code": "\(error)"])
-    }
-
-    // MARK: Media
-
-    private func runMedia(_ room: RoomID, _ number: UInt64) async {
-        guard let leg = legs[room], leg.number == number else { return }
-        let ending: EchoParticipant.Ending
-        do {
-            let frames: any EchoFrames = if let keys = leg.keys { keys.frames } else { ClearEchoFrames() }
-            let media = try await dependencies.entrance.enter(leg.participant, as: user, of: room, frames: frames)
-            guard legs[room]?.number == number, legs[room]?.ending == nil else { return }
-            legs[room]?.media = media
-            ending = await withTaskCancellationHandler {
-                await media.run()
-            } onCancel: {
-                media.stop()
-            }
-        } catch let refusal as TokenExchangeRefusal {
-            ending = .failed(refusal.matrixError.message)
-        } catch {
-            ending = .failed("\(error)")
-        }
-        guard case .failed(let reason) = ending, legs[room]?.number == number else { return }
-        await end(room, .media(reason))
     }
 
     private static func milliseconds(_ time: MonotonicTime) -> Milliseconds {

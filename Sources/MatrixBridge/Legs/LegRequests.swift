@@ -15,6 +15,8 @@ package struct LegRequests: LegHomeserver {
     private let client: MatrixClient
 
     private static let timeoutMilliseconds = 5_000
+    /// Lost leaves that are taken back at once; there is one for each answer that did not reach us.
+    private static let maximumLostLeaves = 8
     /// As Synapse names it, and the proposal before and after.
     private static let delayTooLongCodes = [
         "ORG.MATRIX.MSC4140_DELAY_TOO_LARGE", "M_MAX_DELAY_EXCEEDED", "M_DELAY_TOO_LARGE",
@@ -29,6 +31,7 @@ package struct LegRequests: LegHomeserver {
         do throws(MatrixClientError) {
             switch request {
             case .scheduleLeave(let delay):
+                await cancelLostLeaves(of: leg, as: user)
                 // A homeserver without delayed events takes the leave at once and names no delay.
                 let delayID = try await put([:], of: leg, delay: delay)["delay_id"]?.string
                 return delayID.map { .scheduled(delayID: $0) } ?? .unsupported
@@ -49,6 +52,24 @@ package struct LegRequests: LegHomeserver {
         } catch {
             return Self.answer(error, to: request)
         }
+    }
+
+    /// A leave whose id never reached us would take out the membership that is announced next. Nothing is known to be
+    /// held when one is scheduled, so whatever there is of this membership is such a leave. As well as it goes: a
+    /// homeserver that does not list them has to be lived with.
+    private func cancelLostLeaves(of leg: LegAnnouncement, as user: MatrixClient.Masquerade) async {
+        let events = try? await client.delayedEvents(as: user, timeoutMilliseconds: Self.timeoutMilliseconds)
+        for delayID in Self.delayIDs(of: leg, in: events ?? []).prefix(Self.maximumLostLeaves) {
+            try? await client.manageDelayedEvent(
+                delayID, "cancel", as: user, timeoutMilliseconds: Self.timeoutMilliseconds)
+        }
+    }
+
+    static func delayIDs(of leg: LegAnnouncement, in events: [JSONValue]) -> [String] {
+        events.filter { event in
+            event["room_id"]?.string == leg.room.rawValue && event["state_key"]?.string == leg.stateKey
+                && event["type"]?.string == SessionStateMembership.eventType
+        }.compactMap { $0["delay_id"]?.string }
     }
 
     private func put(

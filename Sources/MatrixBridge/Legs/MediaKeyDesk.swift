@@ -12,6 +12,7 @@ package import OlmE2EE
 /// share.
 package final class MediaKeyDesk: Sendable {
     private let messaging: any ToDeviceMessaging
+    private let facts: RoomFactsBook
     private let findDevice: @Sendable () async -> DeviceAddress?
     private let clock: ServiceClock
     private let logger: Logger
@@ -23,10 +24,11 @@ package final class MediaKeyDesk: Sendable {
 
     /// - Parameter device: what legs in encrypted calls are; nil while there is none.
     package init(
-        messaging: any ToDeviceMessaging, device: @escaping @Sendable () async -> DeviceAddress?, clock: ServiceClock,
-        logger: Logger,
+        messaging: any ToDeviceMessaging, facts: RoomFactsBook,
+        device: @escaping @Sendable () async -> DeviceAddress?, clock: ServiceClock, logger: Logger,
     ) {
         self.messaging = messaging
+        self.facts = facts
         self.findDevice = device
         self.clock = clock
         self.logger = logger
@@ -39,7 +41,7 @@ package final class MediaKeyDesk: Sendable {
     package func open(_ room: RoomID, as own: DeviceAddress) -> MediaKeyExchange {
         let exchange = MediaKeyExchange(
             room: room, own: own, messaging: messaging, frames: SealedEchoFrames(refusals: frameRefusals), clock: clock,
-            logger: logger, refusals: refusals)
+            logger: logger, refusals: refusals, isJoined: { [facts] in facts.isJoined($0, to: room) })
         exchanges.withLockedValue { $0.updateValue(exchange, forKey: room) }?.close()
         return exchange
     }

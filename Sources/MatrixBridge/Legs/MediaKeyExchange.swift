@@ -22,8 +22,12 @@ package actor MediaKeyExchange {
         case otherDevice
         /// A key of that index was received later.
         case outdated
-        /// Too many keys wait for memberships.
+        /// Too many keys wait for memberships: an earlier one had to go.
         case tooManyWaiting
+        /// A member was one too many: it is given no key. Counted whenever the members are looked at.
+        case tooManyDevices
+        /// A member was one too many: its keys are not taken. Counted likewise.
+        case tooManyMembers
 
         /// The label of a counter.
         package var name: String {
@@ -33,6 +37,8 @@ package actor MediaKeyExchange {
             case .otherDevice: "otherDevice"
             case .outdated: "outdated"
             case .tooManyWaiting: "tooManyWaiting"
+            case .tooManyDevices: "tooManyDevices"
+            case .tooManyMembers: "tooManyMembers"
             }
         }
     }
@@ -50,6 +56,7 @@ package actor MediaKeyExchange {
     package nonisolated let room: RoomID
     private let own: DeviceAddress
     private let messaging: any ToDeviceMessaging
+    private let isJoined: @Sendable (UserID) -> Bool
     /// What the leg's sound goes through.
     package nonisolated let frames: SealedEchoFrames
     private let clock: ServiceClock
@@ -61,13 +68,17 @@ package actor MediaKeyExchange {
     package nonisolated let refusals: Tally<Refusal>
 
     /// The leg joins: its first key is used at once.
+    ///
+    /// - Parameter isJoined: whether a user is known to be in the room.
     package init(
         room: RoomID, own: DeviceAddress, messaging: any ToDeviceMessaging, frames: SealedEchoFrames,
         clock: ServiceClock, logger: Logger, refusals: Tally<Refusal> = Tally(),
+        isJoined: @escaping @Sendable (UserID) -> Bool,
     ) {
         self.room = room
         self.own = own
         self.messaging = messaging
+        self.isJoined = isJoined
         self.frames = frames
         self.clock = clock
         self.logger = logger
@@ -90,8 +101,14 @@ package actor MediaKeyExchange {
             senders.append(sender)
         }
         let now = Self.milliseconds(clock)
+        let before = (members: inbox.refusedMembers, devices: distribution.refusedDevices)
         perform(inbox.update(members: senders, at: now))
         perform(distribution.update(members: devices, at: now))
+        let excess = [
+            Refusal.tooManyMembers: inbox.refusedMembers - before.members,
+            .tooManyDevices: distribution.refusedDevices - before.devices,
+        ]
+        for (refusal, count) in excess where count > 0 { refusals.count(refusal, times: UInt64(count)) }
     }
 
     /// Nil for a member without a device: there is nobody to give a key to, or to take one from.
@@ -126,11 +143,11 @@ package actor MediaKeyExchange {
         do {
             return try inbox.receive(
                 NumberedMediaKey(index: content.key.index, key: key), from: message.sender,
-                memberID: content.memberID, receivedAt: Self.milliseconds(clock))
+                memberID: content.memberID, receivedAt: Self.milliseconds(clock),
+                isStranger: !isJoined(message.sender.user))
         } catch {
             switch error {
             case .outdated: throw .outdated
-            case .tooManyWaiting: throw .tooManyWaiting
             }
         }
     }
@@ -196,9 +213,12 @@ package actor MediaKeyExchange {
             switch action {
             case .use(let key): frames.use(key)
             case .send(let key, let devices):
-                let delivery = Delivery(key: key, devices: devices)
-                if case .enqueued = outbox.yield(delivery) { continue }
-                report(delivery, missed: devices)
+                // One server that answers slowly must not delay the others: our key is used soon, come or not.
+                for part in Dictionary(grouping: devices, by: \.user.serverName).values {
+                    let delivery = Delivery(key: key, devices: Set(part))
+                    if case .enqueued = outbox.yield(delivery) { continue }
+                    report(delivery, missed: delivery.devices)
+                }
             }
         }
     }
@@ -208,6 +228,7 @@ package actor MediaKeyExchange {
             switch action {
             case .install(let key, let identity): frames.install(key, of: identity)
             case .forget(let identity): frames.forget(identity)
+            case .displaced: refusals.count(.tooManyWaiting)
             }
         }
     }

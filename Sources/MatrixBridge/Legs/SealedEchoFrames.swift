@@ -44,6 +44,10 @@ package final class SealedEchoFrames: EchoFrames {
         echo.withLockedValue { $0.forget(identity) }
     }
 
+    package func hears(_ streams: Set<UInt32>) {
+        echo.withLockedValue { $0.keep(streams) }
+    }
+
     package func open(_ payload: [UInt8], from ssrc: UInt32) -> [UInt8]? {
         counting { echo throws(FrameRefusal) in try echo.open(payload, from: ssrc) }
     }

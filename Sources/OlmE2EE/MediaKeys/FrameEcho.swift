@@ -6,8 +6,9 @@
 /// Sends the frames of others back under our own key: one Opus frame, which is one packet, at a time.
 ///
 /// Whose a stream is shows in whose key opens it, so that nobody needs to be believed about it. Each frame is opened
-/// with the keys of its sender and sealed with ours. Keys of those who left must be taken away by whoever knows of it; how
-/// many have keys is bounded by ``MediaKeyInbox``.
+/// with the keys of its sender and sealed with ours. What fails in a stream, or goes on to the sender's next key there,
+/// changes nothing for other streams: whoever sends on somebody else's frames shuts out only himself. Keys of those who
+/// left must be taken away by whoever knows of it; how many have keys is bounded by ``MediaKeyInbox``.
 package struct FrameEcho: Sendable {
     /// Streams that one key of ours may protect.
     package static let maximumStreams = 16
@@ -18,12 +19,25 @@ package struct FrameEcho: Sendable {
     package var serverFrames = ServerFrames.none {
         didSet {
             for identity in rings.keys { rings[identity]?.serverFrames = serverFrames }
+            for stream in streams.keys { streams[stream]?.ring.serverFrames = serverFrames }
         }
     }
     private let makeCounter: @Sendable () -> UInt32
+    private struct Stream {
+        var sender: String
+        /// The sender's keys as this stream used them.
+        var ring: MediaKeyRing
+    }
+
+    /// Frames of a stream that nobody's key opened, after which it is tried seldom.
+    private static let missLimit = 5
+    private static let missesBetweenTries = 50
+
     private var rings: [String: MediaKeyRing] = [:]
-    /// Whose each stream is, by SSRC.
-    private var senders: [UInt32: String] = [:]
+    /// Streams whose sender is known, by SSRC.
+    private var streams: [UInt32: Stream] = [:]
+    /// Frames in a row that nobody's key opened since the last key came, by SSRC.
+    private var misses: [UInt32: Int] = [:]
     private var ownKey: NumberedMediaKey?
     private var sealers: [UInt32: FrameSealer] = [:]
 
@@ -41,12 +55,22 @@ package struct FrameEcho: Sendable {
     /// Opens frames of a participant with this key, too.
     package mutating func install(_ key: NumberedMediaKey, of identity: String) throws(MediaKeyFault) {
         try rings[identity, default: MediaKeyRing(serverFrames: serverFrames)].insert(key.key, at: key.index)
+        for stream in streams.keys where streams[stream]?.sender == identity {
+            try streams[stream]?.ring.insert(key.key, at: key.index)
+        }
+        misses = [:]
     }
 
     /// Opens no frame of that participant any more.
     package mutating func forget(_ identity: String) {
         rings[identity] = nil
-        senders = senders.filter { $0.value != identity }
+        streams = streams.filter { $0.value.sender != identity }
+    }
+
+    /// Only these streams go on.
+    package mutating func keep(_ streams: Set<UInt32>) {
+        self.streams = self.streams.filter { streams.contains($0.key) }
+        misses = misses.filter { streams.contains($0.key) }
     }
 
     /// A frame of somebody else as it was before its sender encrypted it.
@@ -55,14 +79,13 @@ package struct FrameEcho: Sendable {
     package mutating func open(_ frame: [UInt8], from received: UInt32) throws(FrameRefusal) -> [UInt8] {
         guard !frame.isEmpty else { return [] }
         var plain: [UInt8] = []
-        guard let sender = senders[received] ?? findSender(of: frame, in: received, using: &plain),
-            let position = rings.index(forKey: sender)
-        else { throw .unknownSender }
+        if streams[received] == nil { findSender(of: frame, in: received, using: &plain) }
+        guard let position = streams.index(forKey: received) else { throw .unknownSender }
         do {
-            try rings.values[position].open(frame, codec: .opus, into: &plain)
+            try streams.values[position].ring.open(frame, codec: .opus, into: &plain)
         } catch .distrustedKey(let index) {
             // The stream may be another's by now.
-            senders[received] = nil
+            streams[received] = nil
             throw .distrustedKey(index: index)
         }
         return plain
@@ -80,15 +103,18 @@ package struct FrameEcho: Sendable {
         return try sealers.values[position].seal(frame, codec: .opus, timestamp: timestamp)
     }
 
-    private mutating func findSender(
-        of frame: [UInt8], in received: UInt32, using buffer: inout [UInt8],
-    ) -> String? {
-        guard let sender = rings.first(where: { $0.value.opens(frame, codec: .opus, using: &buffer) })?.key else {
-            return nil
+    private mutating func findSender(of frame: [UInt8], in received: UInt32, using buffer: inout [UInt8]) {
+        let missed = misses[received] ?? 0
+        guard missed < Self.missLimit || missed % Self.missesBetweenTries == 0 else {
+            return misses[received] = missed + 1
         }
-        if senders.count >= Self.maximumSenders { senders = [:] }
-        senders[received] = sender
-        return sender
+        guard let (sender, ring) = rings.first(where: { $0.value.opens(frame, codec: .opus, using: &buffer) }) else {
+            if misses.count >= Self.maximumSenders { misses = [:] }
+            return misses[received] = missed + 1
+        }
+        misses[received] = nil
+        if streams.count >= Self.maximumSenders { streams = [:] }
+        streams[received] = Stream(sender: sender, ring: ring)
     }
 
     private mutating func prepareSealer(_ ssrc: UInt32) throws(FrameRefusal) {

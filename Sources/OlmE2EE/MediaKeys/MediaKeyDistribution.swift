@@ -105,9 +105,13 @@ package struct MediaKeyDistribution<Device: Hashable & Sendable>: Sendable {
     ///
     /// - Parameter present: each device with the time at which it says it joined (`created_ts`); our own may be there.
     package mutating func update(members present: [Device: Int64], at now: UInt64) -> [Action] {
-        var actions = advance(to: now)
+        // Who left is gone before anything is due: what falls due now must not be sent there.
         let left = members.keys.filter { present[$0] == nil }
         for device in left { members[device] = nil }
+        let index = newest.index
+        var actions = advance(to: now)
+        // A key that was made just now closes the past to those who left, too.
+        let mustRotate = !left.isEmpty && newest.index == index
         var joined: Set<Device> = []
         for (device, joinedAt) in present where device != own && members[device]?.joinedAt != joinedAt {
             guard members[device] != nil || members.count < Self.maximumDevices else {
@@ -118,8 +122,8 @@ package struct MediaKeyDistribution<Device: Hashable & Sendable>: Sendable {
             joined.insert(device)
         }
         let isTooOld = !joined.isEmpty && now - min(now, newestMadeAt) >= timing.joinGrace
-        guard !left.isEmpty || isTooOld, rollout == nil else {
-            needsRotation = needsRotation || !left.isEmpty || isTooOld
+        guard mustRotate || isTooOld, rollout == nil else {
+            needsRotation = needsRotation || mustRotate || isTooOld
             if !joined.isEmpty { actions.append(.send(newest, to: joined)) }
             return actions
         }

@@ -37,14 +37,14 @@ package struct MediaKeyInbox<Device: Hashable & Sendable>: Sendable {
         case install(NumberedMediaKey, identity: String)
         /// Open none any more.
         case forget(identity: String)
+        /// A key that waited had to make room for this one.
+        case displaced
     }
 
     /// Why a key has no effect.
     package enum Refusal: String, Error, CaseIterable, Sendable {
         /// One with the same index was received later.
         case outdated
-        /// Too many keys wait for memberships.
-        case tooManyWaiting
     }
 
     private struct Entry {
@@ -58,11 +58,14 @@ package struct MediaKeyInbox<Device: Hashable & Sendable>: Sendable {
         var memberID: String
         var key: NumberedMediaKey
         var receivedAt: UInt64
+        var isStranger: Bool
     }
 
     package static var maximumMembers: Int { 1_000 }
     package static var maximumWaiting: Int { 512 }
     package static var maximumWaitingOfDevice: Int { 4 }
+    /// Of those that are not known to be in the room.
+    package static var maximumWaitingOfStrangers: Int { 64 }
     /// How long a key waits for a membership.
     package static var waitMilliseconds: UInt64 { 60_000 }
 
@@ -105,12 +108,16 @@ package struct MediaKeyInbox<Device: Hashable & Sendable>: Sendable {
     /// - Parameters:
     ///   - memberID: what the message calls its sender.
     ///   - time: when the message was received; another may have been handled before it.
+    ///   - isStranger: whether the sender is not known to be in the room. It may be so soon; its keys wait, but never
+    ///     in the way of those of others.
     package mutating func receive(
         _ key: NumberedMediaKey, from device: Device, memberID: String, receivedAt time: UInt64,
+        isStranger: Bool = false,
     ) throws(Refusal) -> [Action] {
         guard let position = members[device]?.firstIndex(where: { $0.member.answers(to: memberID) }) else {
-            try keep(Waiting(device: device, memberID: memberID, key: key, receivedAt: time))
-            return []
+            let new = Waiting(
+                device: device, memberID: memberID, key: key, receivedAt: time, isStranger: isStranger)
+            return try keep(new) ? [.displaced] : []
         }
         return try install(key, at: position, of: device, receivedAt: time)
     }
@@ -128,7 +135,8 @@ package struct MediaKeyInbox<Device: Hashable & Sendable>: Sendable {
         return [.install(key, identity: entry.member.identity)]
     }
 
-    private mutating func keep(_ new: Waiting) throws(Refusal) {
+    /// - Returns: whether another device's key had to go.
+    private mutating func keep(_ new: Waiting) throws(Refusal) -> Bool {
         expire(at: new.receivedAt)
         let isSame = { (old: Waiting) in
             old.device == new.device && old.memberID == new.memberID && old.key.index == new.key.index
@@ -136,17 +144,27 @@ package struct MediaKeyInbox<Device: Hashable & Sendable>: Sendable {
         if let position = waiting.firstIndex(where: isSame) {
             guard new.receivedAt >= waiting[position].receivedAt else { throw .outdated }
             waiting[position] = new
-            return
+            return false
         }
         let ofDevice = waiting.indices.filter { waiting[$0].device == new.device }
-        if ofDevice.count >= Self.maximumWaitingOfDevice,
-            let oldest = ofDevice.min(by: { waiting[$0].receivedAt < waiting[$1].receivedAt })
-        {
+        if ofDevice.count >= Self.maximumWaitingOfDevice, let oldest = oldest(of: ofDevice) {
             // A device's later keys are worth more than its earlier ones.
             waiting.remove(at: oldest)
         }
-        guard waiting.count < Self.maximumWaiting else { throw .tooManyWaiting }
+        let strangers = waiting.indices.filter { waiting[$0].isStranger }
+        var inTheWay: Int?
+        if new.isStranger, strangers.count >= Self.maximumWaitingOfStrangers {
+            inTheWay = oldest(of: strangers)
+        } else if waiting.count >= Self.maximumWaiting {
+            inTheWay = oldest(of: strangers.isEmpty ? Array(waiting.indices) : strangers)
+        }
+        if let inTheWay { waiting.remove(at: inTheWay) }
         waiting.append(new)
+        return inTheWay != nil
+    }
+
+    private func oldest(of positions: [Int]) -> Int? {
+        positions.min { waiting[$0].receivedAt < waiting[$1].receivedAt }
     }
 
     private mutating func keysThatWaited(for member: Member) -> [Action] {

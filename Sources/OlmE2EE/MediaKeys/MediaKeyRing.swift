@@ -6,7 +6,8 @@
 /// The keys of one participant whose frames we receive, by index, newest wins.
 ///
 /// A sender may ratchet its key without a word; where frames fail, the next keys of its chain are tried. A key under
-/// which frames keep failing is given up until it is replaced, so that a stream of noise costs little.
+/// which frames keep failing is given up until it is replaced, so that a stream of noise costs little. Both are of the
+/// one stream that a ring is used for.
 package struct MediaKeyRing: Sendable {
     /// Ratchet steps that are tried.
     package static let ratchetWindow = 10

@@ -161,6 +161,24 @@ extension CallTests {
             }
         }
 
+        @Test("a client with one connection that makes no room is asked a few times, and again for another track")
+        func requirementInVain() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice", .two)
+                let bob = try call.join("bob", .single, spareSections: 0)
+                bob.takesNoVideo = true
+                _ = try call.publish("cam", isVideo: true, by: alice, to: [])
+                try call.wait("bob is asked for room") { !bob.requirements.isEmpty }
+                let seen = MonotonicClock.now()
+                try call.wait("time for a dozen questions") {
+                    MonotonicClock.now().milliseconds(since: seen) > 2_000
+                }
+                #expect(bob.requirements.count <= 4)
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                try call.wait("sound arrives", sending: { audio.send([1]) }) { !bob.media(of: audio.sid).isEmpty }
+            }
+        }
+
         @Test("a publisher's restriction holds and can be lifted")
         func restriction() async throws {
             try await SimulatedCall.run { call in

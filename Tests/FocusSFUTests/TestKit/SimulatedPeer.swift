@@ -62,6 +62,8 @@ final class SimulatedPeer {
     private var waitingOffer: LiveKitSessionDescription?
     private var sections: [Section] = [Section(mid: "0", content: .data)]
     private var nextOfferID: UInt32 = 1
+    /// It makes no room for pictures, however often it is asked.
+    var takesNoVideo = false
     /// Lines for the sections of published video.
     var videoAttributes = ""
 
@@ -330,7 +332,8 @@ final class SimulatedPeer {
             if !postponesAnswers { try answerWaitingOffer(at: now) }
         case .mediaSectionsRequirement(let requirement):
             requirements.append(requirement)
-            for (count, isVideo) in [(requirement.numAudios, false), (requirement.numVideos, true)] {
+            for (count, isVideo) in [(requirement.numAudios, false), (requirement.numVideos, true)]
+            where !(isVideo && takesNoVideo) {
                 for _ in 0..<count {
                     sections.append(Section(mid: "\(sections.count)", content: .spare(isVideo: isVideo)))
                 }

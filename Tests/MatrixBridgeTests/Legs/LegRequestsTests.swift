@@ -51,6 +51,26 @@ struct LegRequestsTests {
         #expect(LegRequests.answer(error, to: .scheduleLeave(delay: 30_000)) == answer)
     }
 
+    @Test("of the delayed events that a homeserver lists, those of this very membership are lost leaves")
+    func lostLeaves() throws {
+        let leg = LegAnnouncement(
+            room: CallCoordinatorTests.room, user: FakeHomeserver.bot, device: Identifier.device("ECHO"),
+            roomVersion: "11", serviceURL: "https://rtc.example.com")
+        func event(_ id: String, _ change: JSONObject = [:]) -> JSONValue {
+            .object(
+                [
+                    "delay_id": .string(id), "room_id": .string(leg.room.rawValue),
+                    "type": .string(SessionStateMembership.eventType), "state_key": .string(leg.stateKey),
+                ].merging(change) { $1 })
+        }
+        let events = [
+            event("lost"), event("room", ["room_id": .string("!other:example.com")]),
+            event("type", ["type": .string("m.room.topic")]), event("key", ["state_key": .string("_@a:b_D_m.call")]),
+            event("message", ["state_key": .null]), event("x", ["delay_id": .integer(1)]), .null, event("also lost"),
+        ]
+        #expect(LegRequests.delayIDs(of: leg, in: events) == ["lost", "also lost"])
+    }
+
     @Test("answers to an announcement, a leave, a restart and a delayed leave that is sent")
     func others() {
         let forbidden = Self.refusal(403, "M_FORBIDDEN", "no")

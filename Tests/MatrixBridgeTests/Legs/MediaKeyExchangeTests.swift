@@ -13,24 +13,24 @@ import Testing
 
 @Suite("Media keys between legs and clients")
 struct MediaKeyExchangeTests {
-    private static let room = "!room:hs"
-    private let time = SteppedClock()
-    private let post = DevicePost()
+    static let room = "!room:hs"
+    let time = SteppedClock()
+    let post = DevicePost()
 
-    private func address(_ name: String) throws -> DeviceAddress {
+    func address(_ name: String) throws -> DeviceAddress {
         DeviceAddress(
             user: try #require(UserID("@\(name):hs")), device: try #require(DeviceID("\(name.uppercased())1")))
     }
 
     /// A leg of ours: its keys, and the frames it sends back.
-    private struct Leg {
+    struct Leg {
         let exchange: MediaKeyExchange
         let frames = SealedEchoFrames()
 
         init(_ own: DeviceAddress, post: DevicePost, clock: ServiceClock) throws {
             exchange = MediaKeyExchange(
                 room: try #require(RoomID(room)), own: own, messaging: post.pen(of: own), frames: frames, clock: clock,
-                logger: Logger(label: "test"))
+                logger: Logger(label: "test"), isJoined: { $0.serverName.rawValue == "hs" })
         }
 
         func echo(_ frame: [UInt8], at timestamp: UInt32 = 960) -> [UInt8]? {
@@ -38,14 +38,14 @@ struct MediaKeyExchangeTests {
         }
     }
 
-    private func leg(_ name: String) async throws -> Leg {
+    func leg(_ name: String) async throws -> Leg {
         let leg = try Leg(address(name), post: post, clock: time.clock)
         await post.open(try address(name)) { await leg.exchange.receive($0) }
         return leg
     }
 
     /// A client that is not ours: a key of its own, and the keys that it was sent.
-    private final class Client: Sendable {
+    final class Client: Sendable {
         let key: NumberedMediaKey
         private let rings = NIOLockedValueBox<[DeviceAddress: MediaKeyRing]>([:])
 
@@ -75,7 +75,7 @@ struct MediaKeyExchangeTests {
         }
     }
 
-    private func client(_ name: String, keyByte: UInt8) async throws -> Client {
+    func client(_ name: String, keyByte: UInt8) async throws -> Client {
         let client = try Client(keyByte: keyByte)
         await post.open(try address(name)) { client.receive($0) }
         return client
@@ -91,13 +91,13 @@ struct MediaKeyExchangeTests {
             sentAt: 1)
     }
 
-    private func message(of client: Client, _ name: String) throws -> ToDeviceMessage {
+    func message(of client: Client, _ name: String) throws -> ToDeviceMessage {
         ToDeviceMessage(
             sender: try address(name), type: CallKeyContent.deployedEventType, content: try content(of: client, name))
     }
 
     /// The members as a roster makes them of state events.
-    private func members(_ names: [String], createdAt: [String: Int64] = [:]) throws -> [RosterMember] {
+    func members(_ names: [String], createdAt: [String: Int64] = [:]) throws -> [RosterMember] {
         var roster = CallRoster()
         for name in names {
             let own = try address(name)
@@ -119,7 +119,7 @@ struct MediaKeyExchangeTests {
         return try #require(roster.calls.first?.members.first)
     }
 
-    private func apply(_ text: String, to roster: inout CallRoster) throws {
+    func apply(_ text: String, to roster: inout CallRoster) throws {
         let event = try RoomEvent.decode(JSONValue.parse(Array(text.utf8))).get()
         let changes = roster.apply(CallEvent.decode(event), of: event, at: 1_790_000_000_000)
         #expect(!changes.contains { if case .refused = $0 { true } else { false } }, "\(changes)")

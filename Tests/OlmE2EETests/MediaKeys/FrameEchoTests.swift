@@ -99,17 +99,59 @@ struct FrameEchoTests {
         #expect(refusal(of: frame, from: 1, by: &echo) == nil)
     }
 
+    @Test("who sends on somebody's frames, and then noise, or frames of the next key, shuts out only himself")
+    func replayedFrames() throws {
+        var echo = try echo()
+        let frame = try sealed(key(1))
+        #expect(refusal(of: frame, from: 1, by: &echo) == nil)
+        #expect(refusal(of: frame, from: 666, by: &echo) == nil, "nobody can tell yet")
+        var noise = frame
+        noise[2] ^= 1
+        for _ in 0..<MediaKeyRing.failureTolerance {
+            #expect(refusal(of: noise, from: 666, by: &echo) == .authentication)
+        }
+        #expect(refusal(of: noise, from: 666, by: &echo) == .distrustedKey(index: 0))
+        #expect(refusal(of: frame, from: 1, by: &echo) == nil)
+        #expect(refusal(of: frame, from: 2, by: &echo) == nil, "nor is alice's next track shut out")
+
+        // Whoever holds a key can make those that follow.
+        #expect(refusal(of: frame, from: 667, by: &echo) == nil)
+        let next = NumberedMediaKey(index: 0, key: try key(1).key.ratcheted())
+        #expect(refusal(of: try sealed(next), from: 667, by: &echo) == nil)
+        #expect(refusal(of: frame, from: 1, by: &echo) == nil)
+        #expect(refusal(of: frame, from: 3, by: &echo) == nil)
+    }
+
+    @Test("a stream of nobody is tried seldom, and at once when a key came; streams that ended are forgotten")
+    func unknownStreams() throws {
+        var echo = try echo()
+        let frame = try sealed(key(8))
+        for _ in 0..<5 { #expect(refusal(of: frame, from: 1, by: &echo) == .unknownSender) }
+        // Bob's, who could be found were it tried.
+        let bob = try sealed(key(2, index: 9))
+        #expect(refusal(of: bob, from: 1, by: &echo) == .unknownSender)
+        var tries = 1
+        while tries < 100, refusal(of: bob, from: 1, by: &echo) != nil { tries += 1 }
+        #expect((40..<60).contains(tries))
+        for _ in 0..<10 { #expect(refusal(of: frame, from: 2, by: &echo) == .unknownSender) }
+        try echo.install(key(8), of: "carol")
+        #expect(refusal(of: frame, from: 2, by: &echo) == nil)
+        #expect(refusal(of: bob, from: 2, by: &echo) == .unknownKey(index: 9))
+        echo.keep([1])
+        #expect(refusal(of: bob, from: 2, by: &echo) == nil)
+    }
+
     @Test("a frame cut anywhere, or with any byte changed, is refused")
     func hostile() throws {
         var echo = try echo()
         let frame = try sealed(key(1))
         for length in 1..<frame.count {
-            #expect(refusal(of: Array(frame.prefix(length)), from: 1, by: &echo) == .unknownSender)
+            #expect(refusal(of: Array(frame.prefix(length)), from: UInt32(length), by: &echo) == .unknownSender)
         }
         for offset in frame.indices {
             var changed = frame
             changed[offset] ^= 0x20
-            #expect(refusal(of: changed, from: 1, by: &echo) == .unknownSender)
+            #expect(refusal(of: changed, from: UInt32(offset), by: &echo) == .unknownSender)
         }
         #expect(refusal(of: frame, from: 1, by: &echo) == nil)
         for stream in UInt32.min..<2_000 {

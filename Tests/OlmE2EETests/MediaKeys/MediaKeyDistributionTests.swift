@@ -227,6 +227,15 @@ struct MediaKeyDistributionTests {
         #expect(machine.deadline == Self.start + 7_200_000)
     }
 
+    @Test("who leaves when a key's life is over gets none any more, and the others one")
+    func leavesAtEndOfLife() {
+        var machine = Self.joined()
+        #expect(update(&machine, ["a": 1, "b": 1], at: 0) == [.send(0, ["a", "b"])])
+        #expect(update(&machine, ["a": 1], at: 3_600_000) == [.send(1, ["a"])])
+        #expect(advance(&machine, to: 3_601_000) == [.use(1)])
+        #expect(advance(&machine, to: 3_700_000).isEmpty)
+    }
+
     @Test("the number of devices is bounded, and room is made by those who leave")
     func bounds() {
         var machine = Self.joined()

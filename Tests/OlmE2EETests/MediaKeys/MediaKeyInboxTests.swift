@@ -131,7 +131,7 @@ struct MediaKeyInboxTests {
                 == ["hash of a one"])
     }
 
-    @Test("keys that wait are bounded: a device's newest stay, and strangers cannot fill more than the table")
+    @Test("keys that wait are bounded: a device's newest stay, and of all the newest")
     func bounds() throws {
         var inbox = Inbox()
         for index in UInt8.min ... .max {
@@ -141,14 +141,33 @@ struct MediaKeyInboxTests {
         for number in 0..<Inbox.maximumWaiting - Inbox.maximumWaitingOfDevice {
             #expect(try inbox.receive(key(0, 1), from: "\(number)", memberID: "", receivedAt: 300).isEmpty)
         }
-        #expect(throws: Inbox.Refusal.tooManyWaiting) {
-            try inbox.receive(key(0, 1), from: "one more", memberID: "", receivedAt: 300)
-        }
-        #expect(installed(inbox.update(members: [state("a")], at: 400)).map(\.index) == [252, 253, 254, 255])
-        #expect(try inbox.receive(key(0, 1), from: "one more", memberID: "", receivedAt: 400).isEmpty)
+        #expect(displaced(try inbox.receive(key(0, 1), from: "one more", memberID: "", receivedAt: 300)) == 1)
+        #expect(inbox.waitingCount == Inbox.maximumWaiting)
+        #expect(installed(inbox.update(members: [state("a")], at: 400)).map(\.index) == [253, 254, 255])
+        #expect(try inbox.receive(key(0, 1), from: "another", memberID: "", receivedAt: 400).isEmpty)
 
         let crowd = (0...Inbox.maximumMembers).map { state("m\($0)") }
         _ = inbox.update(members: crowd, at: 500)
         #expect(inbox.refusedMembers == 1)
+    }
+
+    @Test("strangers, however many, are in the way of strangers only")
+    func strangers() throws {
+        var inbox = Inbox()
+        for number in 0..<1_000 {
+            let actions = try inbox.receive(
+                key(0, 1), from: "s\(number)", memberID: "", receivedAt: 100, isStranger: true)
+            #expect(displaced(actions) == (number < Inbox.maximumWaitingOfStrangers ? 0 : 1))
+        }
+        #expect(inbox.waitingCount == Inbox.maximumWaitingOfStrangers)
+        for number in 0..<Inbox.maximumWaiting {
+            _ = try inbox.receive(key(0, 2), from: "m\(number)", memberID: "", receivedAt: 50)
+        }
+        let members = (0..<Inbox.maximumWaiting).map { state("m\($0)") }
+        #expect(installed(inbox.update(members: members, at: 200)).count == Inbox.maximumWaiting)
+    }
+
+    private func displaced(_ actions: [Inbox.Action]) -> Int {
+        actions.count { if case .displaced = $0 { true } else { false } }
     }
 }
