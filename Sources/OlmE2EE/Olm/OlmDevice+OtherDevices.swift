@@ -18,7 +18,7 @@ extension OlmDevice {
 
     /// Somebody's devices have changed; it matters only for those we know.
     package mutating func devicesChanged(of users: [UserID], in store: any OlmStore) throws {
-        for user in users {
+        for user in users where DeviceAddress.isName(user.rawValue) {
             guard let record = try store.record(.user, owner: "", key: user.rawValue) else { continue }
             try store.put(OlmRecord(.user, key: user.rawValue, value: record.value, touched: 0))
             usersToQuery.insert(user)
@@ -29,7 +29,7 @@ extension OlmDevice {
     package mutating func needDevices(
         of users: some Sequence<UserID>, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws {
-        for user in users {
+        for user in users where DeviceAddress.isName(user.rawValue) {
             let asked = try store.record(.user, owner: "", key: user.rawValue)?.touched ?? 0
             if now - asked > Self.devicesAreFreshMilliseconds { usersToQuery.insert(user) }
         }
@@ -49,7 +49,7 @@ extension OlmDevice {
 
     /// The body of `/keys/query`.
     package static func queryBody(for users: Set<UserID>) -> JSONObject {
-        ["device_keys": .object(Dictionary(uniqueKeysWithValues: users.map { ($0.rawValue, .array([])) }))]
+        ["device_keys": .object(Dictionary(users.map { ($0.rawValue, .array([])) }) { $1 })]
     }
 
     /// Takes the answer of `/keys/query`.
@@ -79,35 +79,36 @@ extension OlmDevice {
     ) throws -> [OlmRefusal] {
         var refusals: [OlmRefusal] = []
         let selfSigning = CrossSigningAnswer.selfSigningKey(of: user, in: answer)
-        var known: [String: DeviceKeys] = [:]
-        for record in try store.records(.device, owner: user.rawValue) {
-            known[record.key] = DeviceKeys(record)
+        var known: [DeviceID: DeviceKeys] = [:]
+        for keys in try store.records(.device, owner: user.rawValue).compactMap(DeviceKeys.init) {
+            known[keys.address.device] = keys
         }
-        var kept: Set<String> = []
+        var kept: Set<DeviceID> = []
         for (name, value) in devices.sorted(by: { $0.key < $1.key }) {
             guard kept.count < Limit.devicesOfUser else {
                 refusals.append(.tooManyDevices)
                 break
             }
             do throws(OlmRefusal) {
+                guard DeviceAddress.isName(name) else { throw .identifierNotASCII }
                 guard let device = DeviceID(name), let json = value.object else { throw .invalidDeviceKeys }
                 let keys = try DeviceKeys(
                     json, address: DeviceAddress(user: user, device: device), selfSigningKey: selfSigning)
-                if let before = known[name], before.ed25519 != keys.ed25519 || before.curve25519 != keys.curve25519 {
-                    kept.insert(name)
+                if let before = known[device], before.ed25519 != keys.ed25519 || before.curve25519 != keys.curve25519 {
+                    kept.insert(device)
                     throw .deviceKeysChanged
                 }
-                kept.insert(name)
-                known[name] = keys
+                kept.insert(device)
+                known[device] = keys
             } catch {
                 refusals.append(error)
             }
         }
-        for (name, keys) in known {
-            if kept.contains(name) {
+        for (device, keys) in known {
+            if kept.contains(device) {
                 try store.put(keys.record(at: now))
             } else {
-                try store.remove(.device, owner: user.rawValue, key: name)
+                try store.remove(.device, owner: user.rawValue, key: device.rawValue)
                 try store.removeAll(.session, owner: keys.curve25519)
             }
         }

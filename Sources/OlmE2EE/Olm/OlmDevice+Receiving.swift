@@ -42,6 +42,7 @@ extension OlmDevice {
         guard let sender = event["sender"]?.string.flatMap(UserID.init), let type = event["type"]?.string,
             type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
         else { return .refused(.malformed, from: nil) }
+        guard DeviceAddress.isName(sender.rawValue) else { return .refused(.identifierNotASCII, from: sender) }
         switch type {
         case "m.room.encrypted": return try receive(content, from: sender, mayWait: true, in: store, at: now)
         case "m.room_key_request": return .refused(.roomKeyRequest, from: sender)
@@ -139,8 +140,8 @@ extension OlmDevice {
         guard let event = try? JSONValue.parse(plain), let type = event["type"]?.string,
             type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
         else { throw .malformedPlaintext }
-        guard event["sender"]?.string == device.address.user.rawValue else { throw .wrongSender }
-        guard event["recipient"]?.string == address.user.rawValue,
+        guard event["sender"]?.string.flatMap(UserID.init) == device.address.user else { throw .wrongSender }
+        guard event["recipient"]?.string.flatMap(UserID.init) == address.user,
             event["recipient_keys"]?["ed25519"]?.string == ed25519
         else { throw .wrongRecipient }
         guard event["keys"]?["ed25519"]?.string == device.ed25519 else { throw .wrongFingerprint }

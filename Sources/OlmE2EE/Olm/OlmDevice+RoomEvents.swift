@@ -68,7 +68,7 @@ extension OlmDevice {
             guard let inner = try? JSONValue.parse(plain), let type = inner["type"]?.string, !type.isEmpty,
                 type.utf8.count <= MatrixText.maximumByteCount, var content = inner["content"]?.object
             else { throw OlmRefusal.malformedPlaintext }
-            guard inner["room_id"]?.string == event.roomID.rawValue else { throw OlmRefusal.wrongRoom }
+            guard inner["room_id"]?.string.flatMap(RoomID.init) == event.roomID else { throw OlmRefusal.wrongRoom }
             guard type != "m.room.encrypted" else { throw OlmRefusal.nestedEncryption }
             let used = try store.record(.index, owner: sessionID, key: "\(index)")
             guard used.map({ $0.value == Array(event.eventID.rawValue.utf8) }) ?? true else { throw OlmRefusal.replay }

@@ -45,7 +45,7 @@ extension OlmDevice {
         of room: RoomID, to devices: [DeviceKeys], in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> RoomKeyDistribution {
         let trusted = devices.filter(\.isCrossSigned)
-        let allowed = Set(trusted.map(\.address.shareKey))
+        let allowed = Set(trusted.map(\.address.storeKey))
         var shared: Set<String> = []
         var session: MegolmOutbound?
         var sessionID = ""
@@ -69,8 +69,8 @@ extension OlmDevice {
                 OlmRecord(.outbound, owner: room.rawValue, value: try current.pickle(key: key), touched: now))
         }
         return RoomKeyDistribution(
-            room: room, sessionID: sessionID, recipients: trusted.filter { !shared.contains($0.address.shareKey) },
-            refused: devices.filter { !$0.isCrossSigned && !shared.contains($0.address.shareKey) },
+            room: room, sessionID: sessionID, recipients: trusted.filter { !shared.contains($0.address.storeKey) },
+            refused: devices.filter { !$0.isCrossSigned && !shared.contains($0.address.storeKey) },
             content: [
                 "algorithm": .string(Algorithm.megolm), "room_id": .string(room.rawValue),
                 "session_id": .string(sessionID), "session_key": .string(try current.sessionKey()),
@@ -84,10 +84,10 @@ extension OlmDevice {
     ) throws {
         for device in recipients {
             try store.put(
-                OlmRecord(.share, owner: distribution.sessionID, key: device.shareKey, value: [1], touched: now))
+                OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, value: [1], touched: now))
         }
         for device in refused {
-            try store.put(OlmRecord(.share, owner: distribution.sessionID, key: device.shareKey, touched: now))
+            try store.put(OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, touched: now))
         }
     }
 
@@ -119,9 +119,4 @@ extension OlmDevice {
         guard let record = try store.record(.outbound, owner: room.rawValue, key: "") else { return nil }
         return (try MegolmOutbound(pickle: record.value, key: key), record.touched)
     }
-}
-
-extension DeviceAddress {
-    /// Unique, because no user id holds a line break.
-    fileprivate var shareKey: String { "\(user.rawValue)\n\(device.rawValue)" }
 }

@@ -66,6 +66,8 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
 
     // Keys of others.
 
+    /// A user or device whose id goes beyond ASCII: as names of members such ids could stand for each other.
+    case identifierNotASCII
     /// The keys of a device are not signed by it, or not its own.
     case invalidDeviceKeys
     /// A device has other keys than before.

@@ -4,7 +4,7 @@
 //
 
 /// Messages with a right MAC around a ciphertext that no AES-CBC makes: libolm writes whole blocks of it, beyond the
-/// length that it names. Whoever begins a session can make them; these were made with a script of X25519, HKDF and HMAC.
+/// length that it names. Whoever begins a session can make them; a script of X25519, HKDF and HMAC made these.
 enum ForgedMessages {
     /// Of a Megolm session, as `m.room_key` carries it.
     static let sessionKey =
