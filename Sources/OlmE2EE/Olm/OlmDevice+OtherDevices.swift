@@ -109,7 +109,7 @@ extension OlmDevice {
                 try store.put(keys.record(at: now))
             } else {
                 try store.remove(.device, owner: user.rawValue, key: device.rawValue)
-                try store.removeAll(.session, owner: keys.curve25519)
+                try store.removeAll(.session, owner: keys.address.storeKey)
             }
         }
         return refusals
@@ -134,7 +134,7 @@ extension OlmDevice {
     // MARK: Claiming
 
     package func hasSession(with device: DeviceKeys, in store: any OlmStore) throws -> Bool {
-        try !store.records(.session, owner: device.curve25519).isEmpty
+        try !store.records(.session, owner: device.address.storeKey).isEmpty
     }
 
     /// The body of `/keys/claim`.
@@ -168,18 +168,19 @@ extension OlmDevice {
                 refusals[device.address] = .invalidOneTimeKey
                 continue
             }
-            try save(session, with: device.curve25519, in: store, at: now)
+            try save(session, with: device.address, in: store, at: now)
         }
         return refusals
     }
 
     func save(
-        _ session: OlmSession, with senderKey: String, in store: any OlmStore, at now: UnixMilliseconds,
+        _ session: OlmSession, with device: DeviceAddress, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws {
         try store.put(
             OlmRecord(
-                .session, owner: senderKey, key: try session.id(), value: try session.pickle(key: key), touched: now))
-        try store.trim(.session, owner: senderKey, to: Limit.sessionsOfPeer)
+                .session, owner: device.storeKey, key: try session.id(), value: try session.pickle(key: key),
+                touched: now))
+        try store.trim(.session, owner: device.storeKey, to: Limit.sessionsOfPeer)
     }
 
     // MARK: Sending
@@ -188,7 +189,7 @@ extension OlmDevice {
     package func encrypt(
         _ type: String, _ content: JSONObject, to device: DeviceKeys, in store: any OlmStore,
     ) throws -> JSONObject? {
-        guard let record = try store.records(.session, owner: device.curve25519).first else { return nil }
+        guard let record = try store.records(.session, owner: device.address.storeKey).first else { return nil }
         let session = try OlmSession(pickle: record.value, key: key)
         var plain = JSONValue.object([
             "type": .string(type), "content": .object(content), "sender": .string(address.user.rawValue),

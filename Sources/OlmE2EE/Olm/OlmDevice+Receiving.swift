@@ -72,7 +72,8 @@ extension OlmDevice {
                 let body = ciphertext["body"]?.string, !body.isEmpty, body.utf8.count <= Limit.ciphertext,
                 UnpaddedBase64.decode(body) != nil
             else { throw OlmRefusal.malformed }
-            let digest = Self.digest(body)
+            // With the sender, so that nobody makes another's message a repetition by sending it first.
+            let digest = Self.digest("\(sender.rawValue)\n\(senderKey)\n\(body)")
             guard try store.record(.seen, owner: "", key: digest) == nil else { throw OlmRefusal.repetition }
             let device = try device(ofSenderKey: senderKey, of: sender, in: store)
             guard let device, device.isCrossSigned || !mayWait else {
@@ -80,13 +81,17 @@ extension OlmDevice {
                 return try wait(content, digest: digest, from: sender, in: store, at: now)
             }
             let message = OlmMessage(kind: kind, body: Array(body.utf8))
-            guard var plain = try open(message, from: device, in: store, at: now) else {
+            guard var opened = try open(message, from: device, in: store) else {
                 try renew(device, in: store, at: now)
                 throw OlmRefusal.undecryptable
             }
-            defer { OlmBuffer.wipe(&plain) }
+            defer { OlmBuffer.wipe(&opened.plain) }
+            // A message that another device wrote, and this one passes on as its own, uses nothing up.
+            let inside = try checked(opened.plain, from: device)
+            try save(opened.session, with: device.address, in: store, at: now)
+            if let account = opened.account { try save(account, in: store, at: now) }
             try store.put(OlmRecord(.seen, key: digest, touched: now))
-            return try take(try checked(plain, from: device), in: store, at: now)
+            return try take(inside, from: device, in: store, at: now)
         } catch let refusal as OlmRefusal {
             return .refused(refusal, from: sender)
         }
@@ -107,13 +112,21 @@ extension OlmDevice {
         return .waiting
     }
 
+    /// A decrypted message and what its decryption changed, which is not stored yet.
+    private struct Opened {
+        var plain: [UInt8]
+        var session: OlmSession
+        /// Without the one-time key that the message used.
+        var account: OlmAccount?
+    }
+
     /// Decrypts with the sessions that the sender has with us, or with the one that the message begins; nil when none
     /// can.
     private func open(
-        _ message: OlmMessage, from device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds,
-    ) throws -> [UInt8]? {
+        _ message: OlmMessage, from device: DeviceKeys, in store: any OlmStore,
+    ) throws -> Opened? {
         let senderKey = device.curve25519
-        for record in try store.records(.session, owner: senderKey) {
+        for record in try store.records(.session, owner: device.address.storeKey) {
             guard let session = try? OlmSession(pickle: record.value, key: key) else { continue }
             if message.kind == .preKey, !session.matches(identityKey: senderKey, message: message.body) { continue }
             guard let plain = try? session.decrypt(message) else {
@@ -121,8 +134,7 @@ extension OlmDevice {
                 if message.kind == .preKey { return nil }
                 continue
             }
-            try save(session, with: senderKey, in: store, at: now)
-            return plain
+            return Opened(plain: plain, session: session)
         }
         guard message.kind == .preKey else { return nil }
         let account = try account(from: store)
@@ -130,29 +142,29 @@ extension OlmDevice {
             let plain = try? session.decrypt(message)
         else { return nil }
         account.forgetOneTimeKey(of: session)
-        try save(account, in: store, at: now)
-        try save(session, with: senderKey, in: store, at: now)
-        return plain
+        return Opened(plain: plain, session: session, account: account)
     }
 
     /// The checks of "Validation of incoming decrypted events".
-    private func checked(_ plain: [UInt8], from device: DeviceKeys) throws(OlmRefusal) -> ToDeviceMessage {
-        guard let event = try? JSONValue.parse(plain), let type = event["type"]?.string,
-            type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
-        else { throw .malformedPlaintext }
+    private func checked(_ plain: [UInt8], from device: DeviceKeys) throws(OlmRefusal) -> JSONValue {
+        guard let event = try? JSONValue.parse(plain) else { throw .malformedPlaintext }
         guard event["sender"]?.string.flatMap(UserID.init) == device.address.user else { throw .wrongSender }
         guard event["recipient"]?.string.flatMap(UserID.init) == address.user,
             event["recipient_keys"]?["ed25519"]?.string == ed25519
         else { throw .wrongRecipient }
         guard event["keys"]?["ed25519"]?.string == device.ed25519 else { throw .wrongFingerprint }
-        guard type != "m.room.encrypted" else { throw .nestedEncryption }
-        guard device.isCrossSigned else { throw .notCrossSigned }
-        return ToDeviceMessage(sender: device.address, type: type, content: content)
+        return event
     }
 
     private func take(
-        _ message: ToDeviceMessage, in store: any OlmStore, at now: UnixMilliseconds,
+        _ event: JSONValue, from device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> ToDeviceOutcome {
+        guard let type = event["type"]?.string, type.utf8.count <= MatrixText.maximumByteCount,
+            let content = event["content"]?.object
+        else { throw OlmRefusal.malformedPlaintext }
+        guard type != "m.room.encrypted" else { throw OlmRefusal.nestedEncryption }
+        guard device.isCrossSigned else { throw OlmRefusal.notCrossSigned }
+        let message = ToDeviceMessage(sender: device.address, type: type, content: content)
         switch message.type {
         case "m.dummy": return .dummy
         case "m.forwarded_room_key": throw OlmRefusal.forwardedRoomKey
@@ -164,9 +176,9 @@ extension OlmDevice {
     // MARK: Fresh sessions
 
     private mutating func renew(_ device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds) throws {
-        let last = try store.record(.renewal, owner: "", key: device.curve25519)?.touched
+        let last = try store.record(.renewal, owner: "", key: device.address.storeKey)?.touched
         if let last, now - last < Self.renewalMilliseconds, now >= last { return }
-        try store.put(OlmRecord(.renewal, key: device.curve25519, touched: now))
+        try store.put(OlmRecord(.renewal, key: device.address.storeKey, touched: now))
         devicesToRenew.insert(device.address)
     }
 

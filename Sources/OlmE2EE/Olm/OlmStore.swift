@@ -16,7 +16,7 @@ package struct OlmRecord: Equatable, Sendable {
         case oldFallbackKey
         /// Where the next catch-up sync begins; one row.
         case syncToken
-        /// Olm sessions, by the other side's curve25519 key.
+        /// Olm sessions, by the other device. Not by its curve25519 key: whoever knows that can publish it as theirs.
         case session
         /// Verified keys of devices, by user.
         case device

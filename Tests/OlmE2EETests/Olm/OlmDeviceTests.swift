@@ -187,13 +187,59 @@ struct OlmDeviceTests {
         )
     }
 
+    @Test("a device that names another's curve25519 key as its own harms only itself")
+    mutating func borrowedKey() throws {
+        let original = try alice.event("a.b", content, to: bot.device.address)
+        var mallory = try Party("@mallory:example.org", "MALLORY")
+        let user = mallory.device.address.user
+        // Her own fingerprint, Alice's curve25519 key, both signed by her.
+        var keys = try mallory.device.deviceKeys(in: mallory.store)
+        keys["keys"] = .object([
+            "curve25519:MALLORY": .string(alice.device.curve25519), "ed25519:MALLORY": .string(mallory.device.ed25519),
+        ])
+        keys["signatures"] = nil
+        let account = try mallory.device.account(from: mallory.store)
+        server.upload(
+            ["device_keys": .object(try mallory.device.sign(keys, with: account))], of: mallory.device.address)
+        try bot.know([user], from: server)
+        #expect(try bot.device.devices(of: user, in: bot.store).map(\.curve25519) == [alice.device.curve25519])
+
+        // Alice's message, as if Mallory had sent it: what it uses is there for the original.
+        let stolen: JSONValue = .object([
+            "type": .string("m.room.encrypted"), "sender": .string(user.rawValue),
+            "content": original["content"] ?? .null,
+        ])
+        #expect(try bot.receive(stolen) == .waiting)
+        #expect(try bot.query(server) == [.refused(.wrongSender, from: user)])
+        #expect(try bot.receive(original) == message("a.b", content, from: alice))
+        // Garbage of hers uses up her fresh session, not Alice's.
+        let next = try alice.event("a.b", content, to: bot.device.address)
+        let garbage = try corrupted(next, for: bot)
+        let hers: JSONValue = .object([
+            "type": .string("m.room.encrypted"), "sender": .string(user.rawValue),
+            "content": garbage["content"] ?? .null,
+        ])
+        #expect(try bot.receive(hers) == .waiting)
+        #expect(try bot.query(server) == [.refused(.undecryptable, from: user)])
+        #expect(bot.device.takeDevicesToRenew() == [mallory.device.address])
+        #expect(try bot.receive(garbage) == .refused(.undecryptable, from: alice.device.address.user))
+        #expect(bot.device.takeDevicesToRenew() == [alice.device.address])
+        // Her device goes; Alice's sessions stay.
+        server.forget(mallory.device.address)
+        try bot.device.devicesChanged(of: [user], in: bot.store)
+        _ = try bot.query(server)
+        let known = try unwrapped(try bot.device.device(alice.device.address, in: bot.store))
+        #expect(try bot.device.hasSession(with: known, in: bot.store))
+        #expect(try bot.receive(next) == message("a.b", content, from: alice))
+    }
+
     @Test("of one peer the last used sessions are kept")
     mutating func sessionLimit() throws {
         for _ in 0..<OlmDevice.Limit.sessionsOfPeer + 3 {
             alice.now += 1
             _ = try alice.claim(bot.device.address, at: &server)
         }
-        #expect(alice.store.records(.session, owner: bot.device.curve25519).count == OlmDevice.Limit.sessionsOfPeer)
+        #expect(alice.store.records(.session, owner: bot.device.address.storeKey).count == OlmDevice.Limit.sessionsOfPeer)
         #expect(
             try bot.receive(alice.event("a.b", content, to: bot.device.address)) == message("a.b", content, from: alice)
         )
