@@ -35,9 +35,9 @@ extension OlmDevice {
         }
     }
 
-    /// Up to `count` users to ask for now.
-    package mutating func takeUsersToQuery(_ count: Int = 100) -> Set<UserID> {
-        let users = Set(usersToQuery.prefix(count))
+    /// Up to `count` users to ask for now: as many as one answer can be worked through at once.
+    package mutating func takeUsersToQuery(_ count: Int = 20, at now: UnixMilliseconds) -> Set<UserID> {
+        let users = Set(usersToQuery.lazy.filter { queryTimes.isDue($0, at: now) }.prefix(count))
         usersToQuery.subtract(users)
         return users
     }
@@ -60,15 +60,24 @@ extension OlmDevice {
     ) throws -> [ToDeviceOutcome] {
         var outcomes: [ToDeviceOutcome] = []
         for user in users.sorted() {
-            // Of a server that did not answer nothing is known; what is stored stays.
-            guard let devices = answer["device_keys"]?[user.rawValue]?.object else { continue }
+            let waiting = try store.records(.waiting, owner: user.serverName.rawValue).filter {
+                WaitingMessage($0)?.sender == user
+            }
+            guard let devices = answer["device_keys"]?[user.rawValue]?.object else {
+                // Of a server that did not answer nothing is known; what is stored stays. It is asked again while
+                // something waits for the answer, or when somebody is written to.
+                queryTimes.failed(user, at: now)
+                if !waiting.isEmpty { usersToQuery.insert(user) }
+                continue
+            }
+            queryTimes.succeeded(user, at: now)
             outcomes += try takeDevices(devices, of: user, answer: answer, in: store, at: now)
                 .map { .refused($0, from: user) }
             try store.put(OlmRecord(.user, key: user.rawValue, touched: now))
-            for record in try store.records(.waiting, owner: user.rawValue).reversed() {
-                try store.remove(.waiting, owner: user.rawValue, key: record.key)
-                guard let content = record.json else { continue }
-                outcomes.append(try receive(content, from: user, mayWait: false, in: store, at: now))
+            for record in waiting.reversed() {
+                try store.remove(.waiting, owner: record.owner, key: record.key)
+                guard let message = WaitingMessage(record) else { continue }
+                outcomes.append(try receive(message, mayWait: false, in: store, at: now))
             }
         }
         return outcomes
@@ -84,11 +93,9 @@ extension OlmDevice {
             known[keys.address.device] = keys
         }
         var kept: Set<DeviceID> = []
-        for (name, value) in devices.sorted(by: { $0.key < $1.key }) {
-            guard kept.count < Limit.devicesOfUser else {
-                refusals.append(.tooManyDevices)
-                break
-            }
+        // Signatures take their time, also those that turn out to be wrong.
+        if devices.count > Limit.devicesOfUser { refusals.append(.tooManyDevices) }
+        for (name, value) in devices.sorted(by: { $0.key < $1.key }).prefix(Limit.devicesOfUser) {
             do throws(OlmRefusal) {
                 guard DeviceAddress.isName(name) else { throw .identifierNotASCII }
                 guard let device = DeviceID(name), let json = value.object else { throw .invalidDeviceKeys }

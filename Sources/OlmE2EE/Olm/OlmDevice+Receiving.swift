@@ -44,7 +44,7 @@ extension OlmDevice {
         else { return .refused(.malformed, from: nil) }
         guard DeviceAddress.isName(sender.rawValue) else { return .refused(.identifierNotASCII, from: sender) }
         switch type {
-        case "m.room.encrypted": return try receive(content, from: sender, mayWait: true, in: store, at: now)
+        case "m.room.encrypted": return try receive(content, from: sender, in: store, at: now)
         case "m.room_key_request": return .refused(.roomKeyRequest, from: sender)
         case "m.room_key.withheld", "org.matrix.room_key.withheld":
             // The other side has no session with us: begin one, at most as often as after a broken message.
@@ -58,9 +58,8 @@ extension OlmDevice {
         }
     }
 
-    /// - Parameter mayWait: Whether the sender's devices can still be asked for.
-    mutating func receive(
-        _ content: JSONObject, from sender: UserID, mayWait: Bool, in store: any OlmStore, at now: UnixMilliseconds,
+    private mutating func receive(
+        _ content: JSONObject, from sender: UserID, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> ToDeviceOutcome {
         do {
             guard content["algorithm"]?.string == Algorithm.olm else { throw OlmRefusal.unknownAlgorithm }
@@ -74,13 +73,29 @@ extension OlmDevice {
             else { throw OlmRefusal.malformed }
             // With the sender, so that nobody makes another's message a repetition by sending it first.
             let digest = Self.digest("\(sender.rawValue)\n\(senderKey)\n\(body)")
+            waitingNumber += 1
+            return try receive(
+                WaitingMessage(
+                    sender: sender, digest: digest, senderKey: senderKey,
+                    message: OlmMessage(kind: kind, body: Array(body.utf8)), number: waitingNumber),
+                mayWait: true, in: store, at: now)
+        } catch let refusal as OlmRefusal {
+            return .refused(refusal, from: sender)
+        }
+    }
+
+    /// - Parameter mayWait: Whether the sender's devices can still be asked for.
+    mutating func receive(
+        _ waiting: WaitingMessage, mayWait: Bool, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        let (sender, digest, message) = (waiting.sender, waiting.digest, waiting.message)
+        do {
             guard try store.record(.seen, owner: "", key: digest) == nil else { throw OlmRefusal.repetition }
-            let device = try device(ofSenderKey: senderKey, of: sender, in: store)
+            let device = try device(ofSenderKey: waiting.senderKey, of: sender, in: store)
             guard let device, device.isCrossSigned || !mayWait else {
                 guard mayWait else { throw OlmRefusal.unknownDevice }
-                return try wait(content, digest: digest, from: sender, in: store, at: now)
+                return try wait(waiting, in: store, at: now)
             }
-            let message = OlmMessage(kind: kind, body: Array(body.utf8))
             guard var opened = try open(message, from: device, in: store) else {
                 try renew(device, in: store, at: now)
                 throw OlmRefusal.undecryptable
@@ -98,17 +113,25 @@ extension OlmDevice {
     }
 
     private mutating func wait(
-        _ content: JSONObject, digest: String, from sender: UserID, in store: any OlmStore, at now: UnixMilliseconds,
+        _ message: WaitingMessage, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> ToDeviceOutcome {
-        let waiting = try store.records(.waiting, owner: sender.rawValue)
-        guard waiting.count < Limit.waitingOfSender || waiting.contains(where: { $0.key == digest }),
-            try store.owners(.waiting).count < Limit.waiting
+        let server = message.sender.serverName.rawValue
+        let waiting = try store.records(.waiting, owner: server)
+        let ofSender = waiting.compactMap(WaitingMessage.init).filter { $0.sender == message.sender }
+        usersToQuery.insert(message.sender)
+        guard !ofSender.contains(where: { $0.digest == message.digest }) else { return .waiting }
+        let record = message.record(at: now)
+        let bytes = waiting.reduce(record.value.count) { $0 + $1.value.count }
+        guard ofSender.count < Limit.waitingOfSender, waiting.count < Limit.waitingOfServer,
+            bytes <= Limit.waitingBytesOfServer
         else { throw OlmRefusal.tooManyWaiting }
-        // Only what is for us: an event may hold ciphertexts for many devices.
-        var kept = content
-        kept["ciphertext"] = .object((content["ciphertext"]?.object ?? [:]).filter { $0.key == curve25519 })
-        try store.put(OlmRecord(.waiting, owner: sender.rawValue, key: digest, json: kept, touched: now))
-        usersToQuery.insert(sender)
+        if try store.count(.waiting) >= Limit.waiting, let fullest = try store.fullestOwner(.waiting) {
+            // One server with many users takes no room from the others.
+            guard fullest.count > waiting.count else { throw OlmRefusal.tooManyWaiting }
+            try store.trim(.waiting, owner: fullest.owner, to: fullest.count - 1)
+            displaced += 1
+        }
+        try store.put(record)
         return .waiting
     }
 

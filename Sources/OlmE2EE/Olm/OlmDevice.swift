@@ -22,12 +22,15 @@ package struct OlmDevice: Sendable {
     enum Limit {
         static let sessionsOfPeer = 5
         static let sessions = 20_000
-        static let devicesOfUser = 200
+        static let devicesOfUser = 100
         static let devices = 50_000
         static let users = 20_000
         static let seen = 20_000
-        static let waiting = 1_000
+        static let waiting = 2_000
+        static let waitingOfServer = 100
         static let waitingOfSender = 50
+        /// Bytes of what waits from one server.
+        static let waitingBytesOfServer = 1 << 20
         static let inboundOfRoom = 2_000
         static let inbound = 20_000
         static let indexes = 50_000
@@ -46,6 +49,12 @@ package struct OlmDevice: Sendable {
 
     /// Users whose devices must be asked for.
     var usersToQuery: Set<UserID> = []
+    /// When each of them may be asked for.
+    var queryTimes = RetryTimes<UserID>()
+    /// Orders messages that wait since the same millisecond.
+    var waitingNumber = 0
+    /// Messages that had to make room for others since the last ``tidy(in:at:)``.
+    var displaced = 0
     /// Devices that get a fresh session because a message of theirs could not be decrypted.
     var devicesToRenew: Set<DeviceAddress> = []
 
@@ -85,8 +94,8 @@ package struct OlmDevice: Sendable {
         for record in try store.records(.user, owner: "") where record.touched == 0 {
             if let user = UserID(record.key) { usersToQuery.insert(user) }
         }
-        for sender in try store.owners(.waiting) {
-            if let user = UserID(sender) { usersToQuery.insert(user) }
+        for server in try store.owners(.waiting) {
+            usersToQuery.formUnion(try store.records(.waiting, owner: server).compactMap { WaitingMessage($0)?.sender })
         }
     }
 
@@ -115,8 +124,8 @@ package struct OlmDevice: Sendable {
 
     /// Forgets what is beyond the limits or too old; called from time to time.
     ///
-    /// - Returns: the messages that waited too long.
-    package func tidy(in store: any OlmStore, at now: UnixMilliseconds) throws -> Int {
+    /// - Returns: the messages that waited too long, or had to make room for others.
+    package mutating func tidy(in store: any OlmStore, at now: UnixMilliseconds) throws -> Int {
         for (kind, count) in [
             (OlmRecord.Kind.session, Limit.sessions), (.device, Limit.devices), (.user, Limit.users),
             (.seen, Limit.seen), (.inbound, Limit.inbound), (.index, Limit.indexes), (.share, Limit.shares),
@@ -129,7 +138,8 @@ package struct OlmDevice: Sendable {
             account.forgetOldFallbackKey()
             try save(account, in: store, at: now)
         }
-        return try store.removeOlder(.waiting, than: now - Self.waitingMilliseconds)
+        defer { displaced = 0 }
+        return try store.removeOlder(.waiting, than: now - Self.waitingMilliseconds) + displaced
     }
 
     static let oldFallbackKeyMilliseconds: Milliseconds = 3_600_000

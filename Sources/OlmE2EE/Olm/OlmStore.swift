@@ -24,7 +24,7 @@ package struct OlmRecord: Equatable, Sendable {
         case user
         /// Digests of Olm messages that were decrypted.
         case seen
-        /// Messages that wait for the keys of their sender's devices, by sender.
+        /// Messages that wait for the keys of their sender's devices, by the sender's server.
         case waiting
         /// Devices to which a fresh session was made because an old one was broken, and when.
         case renewal
@@ -67,6 +67,9 @@ package protocol OlmStore {
     func record(_ kind: OlmRecord.Kind, owner: String, key: String) throws -> OlmRecord?
     /// The last touched first.
     func records(_ kind: OlmRecord.Kind, owner: String) throws -> [OlmRecord]
+    func count(_ kind: OlmRecord.Kind) throws -> Int
+    /// The owner with the most records of the kind; nil when there are none.
+    func fullestOwner(_ kind: OlmRecord.Kind) throws -> (owner: String, count: Int)?
     /// Every owner of records of the kind.
     func owners(_ kind: OlmRecord.Kind) throws -> [String]
     /// Stores in place of one with the same kind, owner and key.

@@ -101,8 +101,94 @@ struct OlmDeviceTests {
         #expect(
             try bot.receive(alice.event("a.b", content, to: bot.device.address))
                 == .refused(.tooManyWaiting, from: alice.device.address.user))
+        // In the order in which they came, also within one millisecond.
+        #expect(
+            bot.store.records(.waiting, owner: "example.org").reversed().compactMap { WaitingMessage($0)?.number }
+                == Array(1...OlmDevice.Limit.waitingOfSender))
         #expect(try bot.device.tidy(in: bot.store, at: bot.now + 3_600_000) == 0)
         #expect(try bot.device.tidy(in: bot.store, at: bot.now + 3_600_001) == OlmDevice.Limit.waitingOfSender)
+    }
+
+    /// A message that only has to wait, from a user whom nobody knows.
+    private func unknownMessage(from user: String, padding: Int = 0) throws -> JSONValue {
+        .object([
+            "type": .string("m.room.encrypted"), "sender": .string(user),
+            "content": .object([
+                "algorithm": .string(OlmDevice.Algorithm.olm), "sender_key": .string(alice.device.curve25519),
+                "ciphertext": .object([
+                    bot.device.curve25519: .object([
+                        "type": .integer(0), "body": .string(String(repeating: "A", count: 4 + 4 * padding)),
+                    ])
+                ]), "more": .string(String(repeating: "x", count: 10_000)),
+            ]),
+        ])
+    }
+
+    @Test("the messages of one server that wait take no room from those of others")
+    mutating func waitingOfServer() throws {
+        let limit = OlmDevice.Limit.self
+        for number in 0..<limit.waitingOfServer {
+            #expect(try bot.receive(unknownMessage(from: "@u\(number):evil.example")) == .waiting)
+        }
+        let extra = try unwrapped(UserID("@extra:evil.example"))
+        #expect(
+            try bot.receive(unknownMessage(from: extra.rawValue)) == .refused(.tooManyWaiting, from: extra))
+        // What is not needed is not kept.
+        #expect(bot.store.records(.waiting, owner: "evil.example").allSatisfy { $0.value.count < 500 })
+        // With bytes as with rows.
+        for number in 0..<11 {
+            let outcome = try bot.receive(unknownMessage(from: "@u\(number):large.example", padding: 25_000))
+            #expect((outcome == .waiting) == (number < 10))
+        }
+        // Full: the fullest server makes room, and it is counted.
+        for number in 0..<limit.waiting {
+            bot.now += 1
+            #expect(try bot.receive(unknownMessage(from: "@u:s\(number).example")) == .waiting)
+        }
+        #expect(bot.store.count(.waiting) == limit.waiting)
+        #expect(try bot.device.tidy(in: bot.store, at: bot.now) == limit.waitingOfServer + 10)
+    }
+
+    @Test("a server that does not answer is asked again, later and later, while something waits")
+    mutating func unanswered() throws {
+        bot.store.remove(.device, owner: "@alice:example.org", key: "ALICE")
+        bot.store.remove(.user, owner: "", key: "@alice:example.org")
+        #expect(try bot.receive(alice.event("a.b", content, to: bot.device.address)) == .waiting)
+        let user = alice.device.address.user
+        let nothing: JSONValue = .object(["device_keys": .object([:]), "failures": .object(["example.org": .null])])
+        var delays: [Milliseconds] = []
+        var last = bot.now
+        for _ in 0..<4 {
+            let users = bot.device.takeUsersToQuery(at: bot.now)
+            #expect(users == [user])
+            delays.append(bot.now - last)
+            last = bot.now
+            #expect(try bot.device.takeQuery(nothing, for: users, in: bot.store, at: bot.now).isEmpty)
+            #expect(bot.device.hasWork)
+            while bot.now - last < 3_600_000, !bot.device.queryTimes.isDue(user, at: bot.now) { bot.now += 1_000 }
+        }
+        #expect(delays == [0, 10_000, 20_000, 40_000])
+        #expect(try bot.query(server) == [message("a.b", content, from: alice)])
+        #expect(!bot.device.needsQuery)
+        // Nothing waits: nobody asks on his own account.
+        try bot.device.devicesChanged(of: [user], in: bot.store)
+        let users = bot.device.takeUsersToQuery(at: bot.now)
+        _ = try bot.device.takeQuery(nothing, for: users, in: bot.store, at: bot.now)
+        #expect(!bot.device.needsQuery)
+    }
+
+    @Test("a user who gives reason for ever new questions gets five a minute")
+    mutating func questions() throws {
+        let user = alice.device.address.user
+        bot.now += 60_000
+        for _ in 0..<RetryTimes<UserID>.questionsOfWindow {
+            try bot.device.devicesChanged(of: [user], in: bot.store)
+            #expect(bot.device.takeUsersToQuery(at: bot.now) == [user])
+            _ = try bot.device.takeQuery(server.query(), for: [user], in: bot.store, at: bot.now)
+        }
+        try bot.device.devicesChanged(of: [user], in: bot.store)
+        #expect(bot.device.takeUsersToQuery(at: bot.now + 59_999).isEmpty)
+        #expect(bot.device.takeUsersToQuery(at: bot.now + 60_000) == [user])
     }
 
     @Test("a device that its owner has not cross-signed is not believed, until it is")

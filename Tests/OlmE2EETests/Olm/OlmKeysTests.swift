@@ -133,6 +133,24 @@ struct OlmKeysTests {
         #expect(try bot.device.devices(of: user, in: bot.store).isEmpty)
     }
 
+    @Test("of a user with very many devices only so many are looked at, valid or not")
+    mutating func manyDevices() throws {
+        var alice = try Party("@alice:example.org", "ZALICE")
+        try alice.publish(to: &server)
+        let user = alice.device.address.user
+        try bot.know([user], from: server)
+        #expect(try bot.device.devices(of: user, in: bot.store).count == 1)
+        for number in 0..<OlmDevice.Limit.devicesOfUser {
+            let device = try unwrapped(DeviceID("D\(number)"))
+            server.upload(["device_keys": .object([:])], of: DeviceAddress(user: user, device: device))
+        }
+        try bot.device.devicesChanged(of: [user], in: bot.store)
+        let refusals = try bot.query(server)
+        #expect(refusals.count == OlmDevice.Limit.devicesOfUser + 1)
+        #expect(refusals.first == .refused(.tooManyDevices, from: user))
+        #expect(refusals.dropFirst().allSatisfy { $0 == .refused(.invalidDeviceKeys, from: user) })
+    }
+
     @Test("a one-time key must be signed by its device")
     mutating func forgedOneTimeKey() throws {
         var alice = try Party("@alice:example.org", "ALICE")

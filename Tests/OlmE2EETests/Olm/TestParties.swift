@@ -23,6 +23,14 @@ final class MemoryStore: OlmStore {
         Array(Set(rows.filter { $0.kind == kind }.map(\.owner)))
     }
 
+    func count(_ kind: OlmRecord.Kind) -> Int { rows.count { $0.kind == kind } }
+
+    func fullestOwner(_ kind: OlmRecord.Kind) -> (owner: String, count: Int)? {
+        var counts: [String: Int] = [:]
+        for record in rows where record.kind == kind { counts[record.owner, default: 0] += 1 }
+        return counts.max { $0.value < $1.value }.map { ($0.key, $0.value) }
+    }
+
     func put(_ record: OlmRecord) {
         remove(record.kind, owner: record.owner, key: record.key)
         rows.append(record)
@@ -159,7 +167,7 @@ struct Party {
 
     /// Asks for everybody it wants to know.
     mutating func query(_ server: KeyServer) throws -> [ToDeviceOutcome] {
-        try device.takeQuery(server.query(), for: device.takeUsersToQuery(), in: store, at: now)
+        try device.takeQuery(server.query(), for: device.takeUsersToQuery(at: now), in: store, at: now)
     }
 
     /// Makes sure that the devices of `users` are known.
