@@ -31,8 +31,10 @@ package struct OlmDevice: Sendable {
         static let waitingOfSender = 50
         /// Bytes of what waits from one server.
         static let waitingBytesOfServer = 1 << 20
-        static let inboundOfRoom = 2_000
+        static let inboundOfUser = 500
         static let inbound = 20_000
+        static let unprovenInboundOfUser = 100
+        static let unprovenInbound = 10_000
         static let indexes = 50_000
         static let shares = 50_000
         static let rooms = 10_000
@@ -128,7 +130,8 @@ package struct OlmDevice: Sendable {
     package mutating func tidy(in store: any OlmStore, at now: UnixMilliseconds) throws -> Int {
         for (kind, count) in [
             (OlmRecord.Kind.session, Limit.sessions), (.device, Limit.devices), (.user, Limit.users),
-            (.seen, Limit.seen), (.inbound, Limit.inbound), (.index, Limit.indexes), (.share, Limit.shares),
+            (.seen, Limit.seen), (.inbound, Limit.inbound), (.unprovenInbound, Limit.unprovenInbound),
+            (.index, Limit.indexes), (.share, Limit.shares),
             (.outbound, Limit.rooms), (.renewal, Limit.devices),
         ] {
             try store.trim(kind, owner: nil, to: count)

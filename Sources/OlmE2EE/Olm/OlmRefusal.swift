@@ -50,10 +50,8 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
     case malformedRoomKey
     /// The key belongs to another session than it says.
     case roomKeyMismatch
-    /// Another device gave us the session before.
+    /// Another device of the user gave us the session before.
     case roomKeyOfOtherDevice
-    /// Another user than the owner of the session sent the event.
-    case eventOfOtherUser
     case eventUndecryptable
     /// The event was encrypted for another room.
     case wrongRoom

@@ -28,8 +28,9 @@ package struct OlmRecord: Equatable, Sendable {
         case waiting
         /// Devices to which a fresh session was made because an old one was broken, and when.
         case renewal
-        /// Megolm sessions of others, by room.
+        /// Megolm sessions of others, by their user: those that an event of the room was read with, and those not.
         case inbound
+        case unprovenInbound
         /// Which event used which index, by Megolm session.
         case index
         /// Our Megolm session, by room.
