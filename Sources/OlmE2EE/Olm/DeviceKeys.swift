@@ -23,6 +23,14 @@ package struct DeviceAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Names the device in the store; unique, because no user id holds a line break.
     var storeKey: String { "\(user.rawValue)\n\(device.rawValue)" }
+
+    init?(storeKey: String) {
+        let parts = storeKey.split(separator: "\n", maxSplits: 1)
+        guard parts.count == 2, let user = UserID(String(parts[0])), let device = DeviceID(String(parts[1])) else {
+            return nil
+        }
+        self.init(user: user, device: device)
+    }
 }
 
 /// The keys of a device, which it has signed itself.

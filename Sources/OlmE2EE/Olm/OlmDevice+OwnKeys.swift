@@ -41,7 +41,10 @@ extension OlmDevice {
                 oneTime = try Self.keys(account.oneTimeKeys())
             }
         }
-        if let unusedFallbackKeyTypes, fallback.isEmpty, !unusedFallbackKeyTypes.contains(Algorithm.oneTimeKey) {
+        // The one before the last is gone for good, so that they are replaced once an hour at most: whoever uses them up
+        // shall not make slow messages of others unreadable.
+        let isReplaceable = try store.record(.oldFallbackKey, owner: "", key: "") == nil
+        if let unusedFallbackKeyTypes, fallback.isEmpty, isReplaceable, !unusedFallbackKeyTypes.contains(Algorithm.oneTimeKey) {
             try account.generateFallbackKey()
             fallback = try Self.keys(account.unpublishedFallbackKey())
             try store.put(OlmRecord(.oldFallbackKey, touched: now))

@@ -198,16 +198,29 @@ extension OlmDevice {
 
     // MARK: Fresh sessions
 
+    static let dueRenewals = "due"
+
     private mutating func renew(_ device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds) throws {
-        let last = try store.record(.renewal, owner: "", key: device.address.storeKey)?.touched
+        let name = device.address.storeKey
+        let last = try store.record(.renewal, owner: "", key: name)?.touched
         if let last, now - last < Self.renewalMilliseconds, now >= last { return }
-        try store.put(OlmRecord(.renewal, key: device.address.storeKey, touched: now))
+        guard try store.record(.renewal, owner: Self.dueRenewals, key: name) == nil else { return }
+        try store.put(OlmRecord(.renewal, owner: Self.dueRenewals, key: name, touched: now))
         devicesToRenew.insert(device.address)
     }
 
-    /// Devices to which a one-time key is to be claimed and an `m.dummy` sent.
-    package mutating func takeDevicesToRenew() -> Set<DeviceAddress> {
-        defer { devicesToRenew = [] }
-        return devicesToRenew
+    /// Devices to which a one-time key is to be claimed and an `m.dummy` sent now. They stay due, also over a restart,
+    /// until ``wasRenewed(_:in:at:)``.
+    package func devicesToRenew(at now: UnixMilliseconds) -> Set<DeviceAddress> {
+        devicesToRenew.filter { claimTimes.isDue($0, at: now) }
+    }
+
+    /// The dummy went out to the device, or the device is gone.
+    package mutating func wasRenewed(
+        _ device: DeviceAddress, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        devicesToRenew.remove(device)
+        try store.remove(.renewal, owner: Self.dueRenewals, key: device.storeKey)
+        try store.put(OlmRecord(.renewal, key: device.storeKey, touched: now))
     }
 }

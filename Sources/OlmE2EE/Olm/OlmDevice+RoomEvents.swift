@@ -51,8 +51,8 @@ extension OlmDevice {
         var kind: OlmRecord.Kind
     }
 
-    /// The session that a user gave us: with another's name on it, it is another session. One that is damaged is removed,
-    /// so that its owner can give it again.
+    /// The session that a user gave us: with another's name on it, it is another session. One that is damaged is
+    /// removed, so that its owner can give it again.
     private func roomKey(
         _ sessionID: String, of user: UserID, in room: RoomID, store: any OlmStore,
     ) throws -> RoomKey? {
@@ -109,11 +109,12 @@ extension OlmDevice {
             else { throw OlmRefusal.malformedPlaintext }
             guard inner["room_id"]?.string.flatMap(RoomID.init) == event.roomID else { throw OlmRefusal.wrongRoom }
             guard type != "m.room.encrypted" else { throw OlmRefusal.nestedEncryption }
-            let used = try store.record(.index, owner: sessionID, key: "\(index)")
+            let owner = "\(event.sender.rawValue)\n\(sessionID)"
+            let used = try store.record(.index, owner: owner, key: "\(index)")
             guard used.map({ $0.value == Array(event.eventID.rawValue.utf8) }) ?? true else { throw OlmRefusal.replay }
             try store.put(
                 OlmRecord(
-                    .index, owner: sessionID, key: "\(index)", value: Array(event.eventID.rawValue.utf8), touched: now))
+                    .index, owner: owner, key: "\(index)", value: Array(event.eventID.rawValue.utf8), touched: now))
             try wasUsed(known, id: sessionID, in: event.roomID, store: store, at: now)
             // Relations stand outside, where servers can read them.
             if content["m.relates_to"] == nil { content["m.relates_to"] = event.content["m.relates_to"] }

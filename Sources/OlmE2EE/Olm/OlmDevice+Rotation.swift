@@ -32,9 +32,16 @@ extension OlmDevice {
     static let rotationMilliseconds: Milliseconds = 7 * 24 * 3_600_000
     static let rotationMessages: UInt32 = 100
 
-    /// Whether we have ever encrypted in a room: then it stays encrypted for us, whatever its state says later.
-    package func hasEncrypted(in room: RoomID, store: any OlmStore) throws -> Bool {
-        try store.record(.outbound, owner: room.rawValue, key: "") != nil
+    /// Whether a room was ever seen encrypted: then it stays encrypted for us, whatever its state says later.
+    package static func isEncrypted(_ room: RoomID, in store: any OlmStore) throws -> Bool {
+        try store.record(.encryptedRoom, owner: "", key: room.rawValue) != nil
+    }
+
+    /// An encrypted event was seen in the room, or is about to be sent there.
+    package static func sawEncryption(
+        in room: RoomID, store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        try store.put(OlmRecord(.encryptedRoom, key: room.rawValue, touched: now))
     }
 
     /// The session for the next event of a room; a new one when there is none, it is used up, or somebody who has its
@@ -52,10 +59,11 @@ extension OlmDevice {
         if let known = try outbound(of: room, in: store) {
             sessionID = try known.session.id()
             let shares = try store.records(.share, owner: sessionID)
-            shared = Set(shares.map(\.key))
-            let holders = Set(shares.filter { !$0.value.isEmpty }.map(\.key))
+            shared = Set(shares.filter { $0.value != Self.intended }.map(\.key))
+            let holders = Set(shares.filter { !$0.value.isEmpty && !$0.key.isEmpty }.map(\.key))
+            let isComplete = shared.contains("")
             let isFresh = now >= known.made && now - known.made < Self.rotationMilliseconds
-            if isFresh, known.session.messageCount < Self.rotationMessages, holders.isSubset(of: allowed) {
+            if isFresh, isComplete, known.session.messageCount < Self.rotationMessages, holders.isSubset(of: allowed) {
                 session = known.session
             } else {
                 try store.removeAll(.share, owner: sessionID)
@@ -65,6 +73,8 @@ extension OlmDevice {
         let current = try session ?? MegolmOutbound()
         if session == nil {
             sessionID = try current.id()
+            try Self.sawEncryption(in: room, store: store, at: now)
+            try store.put(OlmRecord(.share, owner: sessionID, touched: now))
             try store.put(
                 OlmRecord(.outbound, owner: room.rawValue, value: try current.pickle(key: key), touched: now))
         }
@@ -77,6 +87,22 @@ extension OlmDevice {
             ])
     }
 
+    /// The key is about to go out: whoever it is sent to counts as one who has it from now on, whatever becomes of the
+    /// sending, so that a session which is given to somebody who leaves meanwhile is not used any more.
+    package func willBeSent(
+        _ distribution: RoomKeyDistribution, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        for device in distribution.recipients {
+            try store.put(
+                OlmRecord(
+                    .share, owner: distribution.sessionID, key: device.address.storeKey, value: Self.intended,
+                    touched: now))
+        }
+    }
+
+    private static let intended: [UInt8] = [0]
+    private static let sent: [UInt8] = [1]
+
     /// The key went out to some devices, and others were told that they get none.
     package func wereSent(
         _ distribution: RoomKeyDistribution, to recipients: [DeviceAddress], told refused: [DeviceAddress],
@@ -84,7 +110,7 @@ extension OlmDevice {
     ) throws {
         for device in recipients {
             try store.put(
-                OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, value: [1], touched: now))
+                OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, value: Self.sent, touched: now))
         }
         for device in refused {
             try store.put(OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, touched: now))

@@ -38,6 +38,7 @@ package struct OlmDevice: Sendable {
         static let indexes = 50_000
         static let shares = 50_000
         static let rooms = 10_000
+        static let encryptedRooms = 100_000
         /// Characters of a ciphertext; events have at most 64 KiB.
         static let ciphertext = 1 << 17
     }
@@ -59,6 +60,8 @@ package struct OlmDevice: Sendable {
     var displaced = 0
     /// Devices that get a fresh session because a message of theirs could not be decrypted.
     var devicesToRenew: Set<DeviceAddress> = []
+    /// When keys of a device may be claimed.
+    package var claimTimes = RetryTimes<DeviceAddress>()
 
     private init(address: DeviceAddress, account: OlmAccount, key: PickleKey) throws {
         guard let keys = try? JSONValue.parse(account.identityKeys()), let curve = keys["curve25519"]?.string,
@@ -70,16 +73,17 @@ package struct OlmDevice: Sendable {
         self.key = key
     }
 
-    /// A new device; forgets whatever the store holds but the cross-signing keys, which are the user's.
+    /// A new device; forgets whatever the store holds but the cross-signing keys, which are the user's, and
+    /// which rooms are encrypted.
     package init(
         creating address: DeviceAddress, key: PickleKey, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws {
         let account = try OlmAccount()
         try self.init(address: address, account: account, key: key)
-        let seeds = try store.records(.seeds, owner: "")
+        let kept = try store.records(.seeds, owner: "") + store.records(.encryptedRoom, owner: "")
         try store.clear()
-        for seed in seeds {
-            try store.put(seed)
+        for record in kept {
+            try store.put(record)
         }
         try save(account, in: store, at: now)
     }
@@ -95,6 +99,9 @@ package struct OlmDevice: Sendable {
         try self.init(address: DeviceAddress(user: user, device: device), account: account, key: key)
         for record in try store.records(.user, owner: "") where record.touched == 0 {
             if let user = UserID(record.key) { usersToQuery.insert(user) }
+        }
+        for record in try store.records(.renewal, owner: Self.dueRenewals) {
+            if let address = DeviceAddress(storeKey: record.key) { devicesToRenew.insert(address) }
         }
         for server in try store.owners(.waiting) {
             usersToQuery.formUnion(try store.records(.waiting, owner: server).compactMap { WaitingMessage($0)?.sender })
@@ -131,10 +138,14 @@ package struct OlmDevice: Sendable {
         for (kind, count) in [
             (OlmRecord.Kind.session, Limit.sessions), (.device, Limit.devices), (.user, Limit.users),
             (.seen, Limit.seen), (.inbound, Limit.inbound), (.unprovenInbound, Limit.unprovenInbound),
-            (.index, Limit.indexes), (.share, Limit.shares),
-            (.outbound, Limit.rooms), (.renewal, Limit.devices),
+            (.index, Limit.indexes),
+            (.outbound, Limit.rooms), (.encryptedRoom, Limit.encryptedRooms), (.renewal, Limit.devices),
         ] {
             try store.trim(kind, owner: nil, to: count)
+        }
+        // All of a session or none: one of which it is not known who has its key is not used again.
+        while try store.count(.share) > Limit.shares, let fullest = try store.fullestOwner(.share) {
+            try store.removeAll(.share, owner: fullest.owner)
         }
         if try store.removeOlder(.oldFallbackKey, than: now - Self.oldFallbackKeyMilliseconds) > 0 {
             let account = try account(from: store)

@@ -26,16 +26,19 @@ package struct OlmRecord: Equatable, Sendable {
         case seen
         /// Messages that wait for the keys of their sender's devices, by the sender's server.
         case waiting
-        /// Devices to which a fresh session was made because an old one was broken, and when.
+        /// Devices to which a fresh session was made because an old one was broken, and when; with the owner `due`, those
+        /// to which it is still to be made.
         case renewal
         /// Megolm sessions of others, by their user: those that an event of the room was read with, and those not.
         case inbound
         case unprovenInbound
-        /// Which event used which index, by Megolm session.
+        /// Which event used which index, by user and Megolm session.
         case index
         /// Our Megolm session, by room.
         case outbound
-        /// Who has the key of our Megolm session, by session.
+        /// Rooms that are encrypted, for ever.
+        case encryptedRoom
+        /// Who has the key of our Megolm session, by session; with an empty key, that all of them are here.
         case share
     }
 

@@ -128,7 +128,7 @@ struct EncryptedRoomTests {
         arguments: [true, false])
     mutating func stolenSession(isFirst: Bool) throws {
         let sent = try write(to: [botKeys], withKey: !isFirst)
-        var carol = try carol()
+        var carol = try self.carol()
         let id = sent.distribution.sessionID
         #expect(
             try bot.receive(carol.event("m.room_key", sent.distribution.content, to: bot.device.address))
@@ -153,7 +153,7 @@ struct EncryptedRoomTests {
     mutating func manyRoomKeys() throws {
         let sent = try write(to: [botKeys])
         _ = try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now)
-        let carol = try carol()
+        let carol = try self.carol()
         for number in 0..<OlmDevice.Limit.unprovenInboundOfUser + 5 {
             for party in [alice, carol] {
                 // For the room, and for rooms that nobody knows.
@@ -191,7 +191,8 @@ struct EncryptedRoomTests {
         let broken = RoomKeyRecord(sender: alice.device.address, pickle: Array("damaged".utf8))
         bot.store.put(OlmRecord(.unprovenInbound, owner: owner, key: name, json: broken.json, touched: bot.now))
         #expect(
-            try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now) == .missingKey(sessionID: id))
+            try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now)
+                == .missingKey(sessionID: id))
         bot.store.put(OlmRecord(.unprovenInbound, owner: owner, key: name, json: broken.json, touched: bot.now))
         let key = try alice.event("m.room_key", sent.distribution.content, to: bot.device.address)
         #expect(try bot.receive(key) == .roomKey(room, sessionID: id))
@@ -210,7 +211,44 @@ struct EncryptedRoomTests {
         #expect(try write(to: []).distribution.sessionID == third)
         alice.now += 1
         #expect(try write(to: []).distribution.sessionID != third)
-        #expect(try alice.device.hasEncrypted(in: room, store: alice.store))
+        #expect(try OlmDevice.isEncrypted(room, in: alice.store))
+    }
+
+    @Test("who was about to get the key has it, though nobody knows whether it arrived")
+    mutating func intended() throws {
+        let keys = try botKeys
+        let first = try alice.device.distribution(of: room, to: [keys], in: alice.store, at: alice.now)
+        try alice.device.willBeSent(first, in: alice.store, at: alice.now)
+        // Not for sure: it is sent again.
+        let again = try alice.device.distribution(of: room, to: [keys], in: alice.store, at: alice.now)
+        #expect(again.sessionID == first.sessionID)
+        #expect(again.recipients == [keys])
+        // The recipient left meanwhile.
+        #expect(
+            try alice.device.distribution(of: room, to: [], in: alice.store, at: alice.now).sessionID
+                != first.sessionID)
+    }
+
+    @Test("a session of which it is forgotten who has it is not used again")
+    mutating func forgottenShares() throws {
+        let first = try write(to: [botKeys]).distribution.sessionID
+        for number in 0..<OlmDevice.Limit.shares - 2 {
+            alice.store.append(OlmRecord(.share, owner: first, key: "@u:s\nD\(number)", value: [1], touched: alice.now))
+        }
+        #expect(alice.store.count(.share) == OlmDevice.Limit.shares)
+        _ = try alice.device.tidy(in: alice.store, at: alice.now)
+        #expect(alice.store.count(.share) == OlmDevice.Limit.shares)
+        alice.store.append(OlmRecord(.share, owner: "other", key: "@u:s\nE", value: [1], touched: alice.now))
+        _ = try alice.device.tidy(in: alice.store, at: alice.now)
+        #expect(alice.store.count(.share) == 1)
+        #expect(try write(to: [botKeys]).distribution.sessionID != first)
+    }
+
+    @Test("that a room is encrypted survives a new device")
+    mutating func remembered() throws {
+        _ = try write(to: [botKeys])
+        _ = try OlmDevice(creating: alice.device.address, key: Party.key(), in: alice.store, at: alice.now)
+        #expect(try OlmDevice.isEncrypted(room, in: alice.store))
     }
 
     @Test("a device that is not cross-signed is told once that it gets no key")

@@ -24,6 +24,7 @@ struct OlmKeysTests {
         #expect(server.oneTimeKeyCount(of: address) == OlmDevice.oneTimeKeyTarget)
         #expect(server.unusedFallbackKeyTypes(of: address) == ["signed_curve25519"])
         #expect(try !bot.refill(at: &server))
+        _ = try bot.device.tidy(in: bot.store, at: bot.now + 3_600_001)
         for _ in 0..<25 { _ = server.claim(address) }
         #expect(try !bot.refill(at: &server))
         _ = server.claim(address)
@@ -36,6 +37,14 @@ struct OlmKeysTests {
         #expect(server.oneTimeKeyCount(of: address) == OlmDevice.oneTimeKeyTarget)
         #expect(server.unusedFallbackKeyTypes(of: address) == ["signed_curve25519"])
         #expect(server.fallbackKeys != fallback)
+        // Who uses it up again and again makes us replace it once an hour.
+        let second = server.fallbackKeys
+        for _ in 0..<60 { _ = server.claim(address) }
+        #expect(try bot.refill(at: &server))
+        #expect(server.fallbackKeys == second)
+        _ = try bot.device.tidy(in: bot.store, at: bot.now + 3_600_001)
+        #expect(try bot.refill(at: &server))
+        #expect(server.fallbackKeys != second)
     }
 
     @Test("a replaced fallback key is good for an hour more")
@@ -47,6 +56,7 @@ struct OlmKeysTests {
             if index == 0 { alice = party } else { carol = party }
         }
         try bot.publish(to: &server)
+        _ = try bot.device.tidy(in: bot.store, at: bot.now + 3_600_001)
         for _ in 0..<OlmDevice.oneTimeKeyTarget { _ = server.claim(bot.device.address) }
         try alice.know([bot.device.address.user], from: server)
         try carol.know([bot.device.address.user], from: server)

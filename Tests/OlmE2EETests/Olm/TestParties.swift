@@ -36,6 +36,9 @@ final class MemoryStore: OlmStore {
         rows.append(record)
     }
 
+    /// One that is surely new.
+    func append(_ record: OlmRecord) { rows.append(record) }
+
     func remove(_ kind: OlmRecord.Kind, owner: String, key: String) {
         rows.removeAll { $0.kind == kind && $0.owner == owner && $0.key == key }
     }
