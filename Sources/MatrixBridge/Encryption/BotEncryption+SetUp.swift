@@ -82,7 +82,7 @@ extension BotEncryption {
         let body = try database.transactionInPlace { connection in
             let store = OlmTable(connection)
             let keys = try made.keyUpload(oneTimeKeyCount: 0, unusedFallbackKeyTypes: [], in: store, at: now) ?? [:]
-            return keys.merging(["device_keys": .object(try made.deviceKeys(in: store))]) { $1 }
+            return keys.merging(["device_keys": .object(made.signedDeviceKeys)]) { $1 }
         }
         _ = try await client.keys(["upload"], body, as: self.address(of: made))
         try database.transactionInPlace { try made.keysWereUploaded(in: OlmTable($0), at: now) }

@@ -37,7 +37,8 @@ extension OlmDevice {
 
     /// Up to `count` users to ask for now: as many as one answer can be worked through at once.
     package mutating func takeUsersToQuery(_ count: Int = 20, at now: UnixMilliseconds) -> Set<UserID> {
-        let users = Set(usersToQuery.lazy.filter { queryTimes.isDue($0, at: now) }.prefix(count))
+        let times = queryTimes
+        let users = Set(usersToQuery.lazy.filter { times.isDue($0, at: now) }.prefix(count))
         usersToQuery.subtract(users)
         return users
     }
@@ -196,14 +197,22 @@ extension OlmDevice {
     package func encrypt(
         _ type: String, _ content: JSONObject, to device: DeviceKeys, in store: any OlmStore,
     ) throws -> JSONObject? {
-        guard let record = try store.records(.session, owner: device.address.storeKey).first else { return nil }
-        let session = try OlmSession(pickle: record.value, key: key)
+        var found: (record: OlmRecord, session: OlmSession)?
+        for record in try store.records(.session, owner: device.address.storeKey) where found == nil {
+            if let session = try? OlmSession(pickle: record.value, key: key) {
+                found = (record, session)
+            } else {
+                // A damaged one must not stop all messages to the device.
+                try store.remove(.session, owner: record.owner, key: record.key)
+            }
+        }
+        guard let (record, session) = found else { return nil }
         var plain = JSONValue.object([
             "type": .string(type), "content": .object(content), "sender": .string(address.user.rawValue),
             "sender_device": .string(address.device.rawValue), "keys": .object(["ed25519": .string(ed25519)]),
             "recipient": .string(device.address.user.rawValue),
             "recipient_keys": .object(["ed25519": .string(device.ed25519)]),
-            "sender_device_keys": .object(try deviceKeys(in: store)),
+            "sender_device_keys": .object(signedDeviceKeys),
         ]).compactJSON
         defer { OlmBuffer.wipe(&plain) }
         let message = try session.encrypt(plain)

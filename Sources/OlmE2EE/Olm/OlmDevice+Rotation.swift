@@ -13,6 +13,8 @@ package struct RoomKeyDistribution: Sendable {
     package var recipients: [DeviceKeys]
     /// Devices that nobody has cross-signed: they are told that they get none.
     package var refused: [DeviceKeys]
+    /// Whether the key is with some device already.
+    package var hasHolders: Bool
     /// The content of `m.room_key`.
     package var content: JSONObject
 
@@ -55,6 +57,7 @@ extension OlmDevice {
         let allowed = Set(trusted.map(\.address.storeKey))
         var shared: Set<String> = []
         var session: MegolmOutbound?
+        var hasHolders = false
         var sessionID = ""
         if let known = try outbound(of: room, in: store) {
             sessionID = try known.session.id()
@@ -65,6 +68,7 @@ extension OlmDevice {
             let isFresh = now >= known.made && now - known.made < Self.rotationMilliseconds
             if isFresh, isComplete, known.session.messageCount < Self.rotationMessages, holders.isSubset(of: allowed) {
                 session = known.session
+                hasHolders = shares.contains { $0.value == Self.sent }
             } else {
                 try store.removeAll(.share, owner: sessionID)
                 shared = []
@@ -81,6 +85,7 @@ extension OlmDevice {
         return RoomKeyDistribution(
             room: room, sessionID: sessionID, recipients: trusted.filter { !shared.contains($0.address.storeKey) },
             refused: devices.filter { !$0.isCrossSigned && !shared.contains($0.address.storeKey) },
+            hasHolders: hasHolders,
             content: [
                 "algorithm": .string(Algorithm.megolm), "room_id": .string(room.rawValue),
                 "session_id": .string(sessionID), "session_key": .string(try current.sessionKey()),
@@ -143,6 +148,7 @@ extension OlmDevice {
         of room: RoomID, in store: any OlmStore,
     ) throws -> (session: MegolmOutbound, made: UnixMilliseconds)? {
         guard let record = try store.record(.outbound, owner: room.rawValue, key: "") else { return nil }
-        return (try MegolmOutbound(pickle: record.value, key: key), record.touched)
+        // A damaged one makes room for the next.
+        return (try? MegolmOutbound(pickle: record.value, key: key)).map { ($0, record.touched) }
     }
 }

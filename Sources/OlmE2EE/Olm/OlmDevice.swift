@@ -49,6 +49,8 @@ package struct OlmDevice: Sendable {
     /// The fingerprint, which signs.
     package let ed25519: String
     let key: PickleKey
+    /// `device_keys` of `/keys/upload`; in every message, so that it is not signed each time.
+    package private(set) var signedDeviceKeys: JSONObject = [:]
 
     /// Users whose devices must be asked for.
     var usersToQuery: Set<UserID> = []
@@ -71,6 +73,13 @@ package struct OlmDevice: Sendable {
         self.curve25519 = curve
         self.ed25519 = ed
         self.key = key
+        let device = address.device.rawValue
+        signedDeviceKeys = try sign(
+            [
+                "user_id": .string(address.user.rawValue), "device_id": .string(device),
+                "algorithms": .array([.string(Algorithm.olm), .string(Algorithm.megolm)]),
+                "keys": .object(["curve25519:\(device)": .string(curve25519), "ed25519:\(device)": .string(ed25519)]),
+            ], with: account)
     }
 
     /// A new device; forgets whatever the store holds but the cross-signing keys, which are the user's, and

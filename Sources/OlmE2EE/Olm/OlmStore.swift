@@ -26,8 +26,8 @@ package struct OlmRecord: Equatable, Sendable {
         case seen
         /// Messages that wait for the keys of their sender's devices, by the sender's server.
         case waiting
-        /// Devices to which a fresh session was made because an old one was broken, and when; with the owner `due`, those
-        /// to which it is still to be made.
+        /// Devices to which a fresh session was made because an old one was broken, and when; with the owner `due`,
+        /// those to which it is still to be made.
         case renewal
         /// Megolm sessions of others, by their user: those that an event of the room was read with, and those not.
         case inbound

@@ -196,6 +196,14 @@ struct EncryptedRoomTests {
         bot.store.put(OlmRecord(.unprovenInbound, owner: owner, key: name, json: broken.json, touched: bot.now))
         let key = try alice.event("m.room_key", sent.distribution.content, to: bot.device.address)
         #expect(try bot.receive(key) == .roomKey(room, sessionID: id))
+        // Ours as well.
+        alice.store.put(OlmRecord(.outbound, owner: room.rawValue, value: [1], touched: alice.now))
+        #expect(try write(to: [botKeys]).distribution.sessionID != id)
+        for record in alice.store.records(.session, owner: bot.device.address.storeKey) {
+            alice.store.put(OlmRecord(.session, owner: record.owner, key: record.key, value: [1], touched: alice.now))
+        }
+        #expect(try alice.device.encrypt("a.b", [:], to: botKeys, in: alice.store) == nil)
+        #expect(try !alice.device.hasSession(with: botKeys, in: alice.store))
     }
 
     @Test("a new session begins when somebody leaves, after a hundred events and after a week")

@@ -287,7 +287,7 @@ struct OlmDeviceTests {
         var mallory = try Party("@mallory:example.org", "MALLORY")
         let user = mallory.device.address.user
         // Her own fingerprint, Alice's curve25519 key, both signed by her.
-        var keys = try mallory.device.deviceKeys(in: mallory.store)
+        var keys = mallory.device.signedDeviceKeys
         keys["keys"] = .object([
             "curve25519:MALLORY": .string(alice.device.curve25519), "ed25519:MALLORY": .string(mallory.device.ed25519),
         ])

@@ -92,7 +92,7 @@ struct OlmKeysTests {
     @Test("the homeserver's copy is compared with ours")
     mutating func comparison() throws {
         #expect(try bot.device.compare(server.query(), in: bot.store) == .missing)
-        server.upload(["device_keys": .object(try bot.device.deviceKeys(in: bot.store))], of: bot.device.address)
+        server.upload(["device_keys": .object(bot.device.signedDeviceKeys)], of: bot.device.address)
         #expect(try bot.device.compare(server.query(), in: bot.store) == .otherCrossSigning)
         let identity = try bot.device.makeCrossSigning(in: bot.store, at: bot.now)
         server.upload(
@@ -104,7 +104,7 @@ struct OlmKeysTests {
         // A new device keeps the user's identity.
         let next = try OlmDevice(creating: bot.device.address, key: Party.key(), in: bot.store, at: bot.now)
         #expect(try next.compare(server.query(), in: bot.store) == .otherDeviceKeys)
-        server.upload(["device_keys": .object(try next.deviceKeys(in: bot.store))], of: bot.device.address)
+        server.upload(["device_keys": .object(next.signedDeviceKeys)], of: bot.device.address)
         #expect(try next.compare(server.query(), in: bot.store) == .unsigned)
         server.upload(try next.crossSigning(from: bot.store), of: bot.device.address.user)
         #expect(try next.compare(server.query(), in: bot.store) == .complete)

@@ -150,7 +150,7 @@ struct Party {
 
     /// Publishes everything a device publishes at first.
     mutating func publish(to server: inout KeyServer, crossSigned: Bool = true) throws {
-        server.upload(["device_keys": .object(try device.deviceKeys(in: store))], of: device.address)
+        server.upload(["device_keys": .object(device.signedDeviceKeys)], of: device.address)
         try refill(at: &server)
         guard crossSigned else { return }
         server.upload(try device.makeCrossSigning(in: store, at: now), of: device.address.user)
