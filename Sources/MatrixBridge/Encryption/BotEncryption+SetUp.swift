@@ -44,11 +44,7 @@ extension BotEncryption {
         switch copy {
         case .complete: return true
         case .missing, .otherDeviceKeys:
-            logger.warning(
-                "The homeserver does not have the keys of the bot's device; the bot gets a new device",
-                metadata: ["matrix.device_id": "\(device.address.device)"])
-            try? await client.deleteDevice(device.address.device, of: bot)
-            try await makeDevice()
+            try await replaceDevice(because: "the homeserver does not have its keys")
         case .otherCrossSigning:
             let identity = try database.transactionInPlace {
                 try device.makeCrossSigning(in: OlmTable($0), at: now)
@@ -60,6 +56,18 @@ extension BotEncryption {
             _ = try await client.keys(["signatures", "upload"], identity.signatures, as: address(of: device))
         }
         return false
+    }
+
+    /// A new device in place of one that is of no use any more; its keys are uploaded, the rest ``setUp()`` does.
+    func replaceDevice(because reason: String) async throws {
+        guard let device else { return }
+        logger.warning(
+            "The bot gets a new device; what was sent to the old one cannot be read any more",
+            metadata: ["matrix.device_id": "\(device.address.device)", "reason": "\(reason)"])
+        try? await client.deleteDevice(device.address.device, of: bot)
+        state = .starting
+        try await makeDevice()
+        wakeUps.wake()
     }
 
     private func address(of device: OlmDevice) -> MatrixClient.Masquerade {

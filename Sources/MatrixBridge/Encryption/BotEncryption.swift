@@ -54,6 +54,8 @@ package actor BotEncryption {
     var wantsSync = true
     /// When the homeserver was last asked; nil at first.
     var lastSync: MonotonicTime?
+    /// When what is old was last removed.
+    var lastTidy: MonotonicTime?
     var transactionNumber: UInt64 = 0
     /// Makes transaction ids of this process differ from those of the last.
     let epoch: UnixMilliseconds
@@ -118,11 +120,16 @@ package actor BotEncryption {
     func committed() {
         before = nil
         for message in fresh {
-            guard let taker = takers[message.type] else {
+            switch takers[message.type]?.yield(message) {
+            case .enqueued: continue
+            // The oldest of those that waited goes.
+            case .dropped: refusals.count(.tooManyForTaker)
+            case .terminated:
+                takers[message.type] = nil
                 refusals.count(.unclaimedType)
-                continue
+            case nil: refusals.count(.unclaimedType)
+            @unknown default: continue
             }
-            taker.yield(message)
         }
         fresh = []
         if state == .ready, wantsSync || device?.hasWork == true { wakeUps.wake() }
@@ -160,6 +167,7 @@ package actor BotEncryption {
     ///
     /// - Returns: events that can be read now.
     func take(_ news: DeviceNews, in store: OlmTable) throws -> [RoomEvent] {
+        refusals.count(.tooManyMessages, times: UInt64(news.surplus))
         try device?.devicesChanged(of: news.changedUsers, in: store)
         var outcomes: [ToDeviceOutcome] = []
         for event in news.toDevice {
@@ -195,12 +203,9 @@ package actor BotEncryption {
         case nil: return nil
         case .opened(let opened): return opened
         case .missingKey(let sessionID):
-            if held.hold(event, sessionID: sessionID, at: now) {
-                // The key may lie at the homeserver, from a time when we were not there.
-                wantsSync = true
-            } else {
-                refusals.count(.tooManyHeld)
-            }
+            if held.hold(event, sessionID: sessionID, at: now) != nil { refusals.count(.tooManyHeld) }
+            // The key may lie at the homeserver, from a time when we were not there.
+            wantsSync = true
             return nil
         case .refused(let refusal):
             refusals.count(refusal)

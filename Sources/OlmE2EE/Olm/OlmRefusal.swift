@@ -38,6 +38,10 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
     case notCrossSigned
     /// No part of the service takes messages of the type.
     case unclaimedType
+    /// The part of the service that takes messages of the type did not keep up.
+    case tooManyForTaker
+    /// More messages than a transaction or a sync may have.
+    case tooManyMessages
     /// A key that another device passes on.
     case forwardedRoomKey
     /// Somebody wants room keys from us.

@@ -284,7 +284,7 @@ struct OlmDeviceTests {
     @Test("a device that names another's curve25519 key as its own harms only itself")
     mutating func borrowedKey() throws {
         let original = try alice.event("a.b", content, to: bot.device.address)
-        var mallory = try Party("@mallory:example.org", "MALLORY")
+        let mallory = try Party("@mallory:example.org", "MALLORY")
         let user = mallory.device.address.user
         // Her own fingerprint, Alice's curve25519 key, both signed by her.
         var keys = mallory.device.signedDeviceKeys
