@@ -53,8 +53,9 @@ class EncryptedDesk:
 
     def said(self) -> list[tuple[str, dict]]:
         """The bot's messages, id and content, all of which must have been encrypted."""
-        self.device.receive()
+        # In this order: the key of an event is there before the event.
         events = self.events()
+        self.device.receive()
         assert {event["type"] for event in events} <= {"m.room.encrypted"}, events
         plain = [(event["event_id"], self.device.decrypt_room(self.room, event)) for event in events]
         assert all(inner["type"] == "m.room.message" for _, inner in plain), plain
@@ -240,3 +241,17 @@ def test_a_homeserver_that_gives_no_device_is_named(tmp_path: Path) -> None:
             assert bed.callbridge.is_ready()
         finally:
             assert bed.callbridge.stop() == 0
+
+
+def test_keys_are_fetched_where_transactions_bring_none(tmp_path: Path) -> None:
+    """A homeserver without the unstable parts of transactions: to-device messages lie there until we ask for them."""
+    bed = MatrixBed(tmp_path)
+    features = bed.synapse.configuration["experimental_features"]
+    bed.synapse.settings = {"experimental_features": {
+        **features, "msc2409_to_device_messages_enabled": False, "msc3202_transaction_extensions": False}}
+    try:
+        bed.start()
+        desk = EncryptedDesk(bed, EncryptedDevice(bed.user("alice")))
+        assert "Pong" in desk.ask("ping", "Pong")["body"]
+    finally:
+        bed.stop()
