@@ -164,7 +164,7 @@ extension BotEncryption {
         guard let body else { return }
         do {
             _ = try await client.keys(["upload"], body, as: masquerade)
-        } catch .refused(let refusal) where refusal.status == 400 {
+        } catch .refused(let refusal) where refusal.status == 400 && refusal.message.contains("already exists") {
             // It has keys with these ids: our database is older than the homeserver's copy, and none of those would
             // open anything.
             return try await replaceDevice(

@@ -117,4 +117,76 @@ struct BotEncryptionTests {
         try await bot.setUp()
         #expect(await homeserver.requests.count == stays + 1, "one question, and nothing to do")
     }
+
+    @Test("a sync that failed stays due; where it is refused for good, key counts come from an upload of nothing")
+    func failedSync() async throws {
+        try await bot.setUp()
+        await homeserver.refuse("GET sync", with: .error(502, "M_UNKNOWN"))
+        await #expect(throws: MatrixClientError.self) { try await bot.catchUp() }
+        #expect(await bot.wantsSync)
+        try await bot.catchUp()
+        #expect(await !bot.wantsSync)
+        await homeserver.refuse("GET sync", with: .error(403, "M_FORBIDDEN"))
+        let uploads = await homeserver.requests.count { $0 == "POST keys/upload" }
+        try await bot.catchUp()
+        #expect(await homeserver.requests.count { $0 == "POST keys/upload" } > uploads)
+        #expect(await bot.state == .ready)
+    }
+
+    @Test("a homeserver that has other keys with the ids of ours makes us make a new device")
+    func oldDatabase() async throws {
+        try await bot.setUp()
+        let first = try #require(await bot.device?.address.device)
+        try await bot.catchUp()
+        await homeserver.takeOneTimeKeys(of: Self.botID)
+        let refusal = JSONValue.object([
+            "errcode": .string("M_UNKNOWN"), "error": .string("One time key signed_curve25519:AAAA already exists."),
+        ])
+        await homeserver.refuse("POST keys/upload", with: HTTPClientResponse(status: 400, body: refusal.compactJSON))
+        try await bot.catchUp()
+        #expect(await bot.state == .starting)
+        try await bot.setUp()
+        #expect(await bot.device?.address.device != first)
+        #expect(await bot.state == .ready)
+    }
+
+    @Test("a claim that fails takes the key from nobody who has a session, and a refused notice stops no event")
+    func failedClaim() async throws {
+        let carolID = Identifier.user("@carol:example.com")
+        let carol = try Self.device(carolID, homeserver, clock, facts)
+        for party in [alice, bot, carol] { try await party.setUp() }
+        var known = RoomFacts()
+        known.isEncrypted = true
+        known.joined = [Self.aliceID, Self.botID]
+        facts.set(known, of: room)
+        _ = try await alice.encrypted("m.room.message", [:], in: room)
+        known.joined.insert(carolID)
+        facts.set(known, of: room)
+        await homeserver.refuse("POST keys/claim", with: .error(500, "M_UNKNOWN"), times: 10)
+        _ = try await alice.encrypted("m.room.message", [:], in: room)
+        // Alone with her, nobody would read it.
+        let other = Identifier.room("!other:example.com")
+        known.joined = [Self.aliceID, carolID]
+        facts.set(known, of: other)
+        await #expect(throws: RoomEncryptionFailure.nobodyReached) {
+            try await alice.encrypted("m.room.message", [:], in: other)
+        }
+    }
+
+    @Test("messages that their taker does not take in time are counted")
+    func slowTaker() async throws {
+        try await alice.setUp()
+        try await bot.setUp()
+        let taken = await bot.messages(ofTypes: ["a.b"])
+        let address = try #require(await bot.device?.address)
+        for number in 0...257 {
+            #expect(await alice.send("a.b", [address: ["n": .integer(Int64(number))]]).isEmpty)
+            guard number == 0 else { continue }
+            try await bot.catchUp()
+            try await bot.askForDevices()
+        }
+        try await bot.catchUp()
+        #expect(bot.refusals[.tooManyForTaker] == 2)
+        withExtendedLifetime(taken) {}
+    }
 }
