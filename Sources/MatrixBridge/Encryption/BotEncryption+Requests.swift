@@ -89,15 +89,16 @@ extension BotEncryption {
         }
     }
 
-    private func tidy() {
+    func tidy() {
         let elapsed = lastTidy.map { clock.monotonic().milliseconds(since: $0) } ?? .max
         guard elapsed >= Self.syncMilliseconds else { return }
         lastTidy = clock.monotonic()
         do {
+            try raiseGeneration()
             let late = try database.transactionInPlace { try device?.tidy(in: OlmTable($0), at: now) ?? 0 }
             refusals.count(.waitedTooLong, times: UInt64(late))
         } catch {
-            logger.error("Old keys and messages could not be removed", metadata: ["error.code": "\(error)"])
+            logger.error("Old keys and messages could not be removed, or the device's memory not be marked", metadata: ["error.code": "\(error)"])
         }
     }
 
@@ -119,7 +120,7 @@ extension BotEncryption {
             let answer: JSONValue
             do {
                 answer = try await client.syncDevice(since: token, as: masquerade)
-            } catch .refused(let refusal) where refusal.status < 500 && refusal.status != 429 {
+            } catch MatrixClientError.refused(let refusal) where refusal.status < 500 && refusal.status != 429 {
                 try await countKeys(after: refusal)
                 return
             }
@@ -164,7 +165,8 @@ extension BotEncryption {
         guard let body else { return }
         do {
             _ = try await client.keys(["upload"], body, as: masquerade)
-        } catch .refused(let refusal) where refusal.status == 400 && refusal.message.contains("already exists") {
+        } catch MatrixClientError.refused(let refusal)
+            where refusal.status == 400 && refusal.message.contains("already exists") {
             // It has keys with these ids: our database is older than the homeserver's copy, and none of those would
             // open anything.
             return try await replaceDevice(
@@ -201,7 +203,8 @@ extension BotEncryption {
         guard let device, let masquerade else { return [:] }
         let due = devices.filter { device.claimTimes.isDue($0.address, at: now) }
         var failures = Dictionary(
-            devices.filter { !device.claimTimes.isDue($0.address, at: now) }.map { ($0.address, OlmRefusal.noOneTimeKey) }
+            devices.filter { !device.claimTimes.isDue($0.address, at: now) }
+                .map { ($0.address, OlmRefusal.noOneTimeKey) }
         ) { $1 }
         guard !due.isEmpty else { return failures }
         let answer = try await client.keys(["claim"], OlmDevice.claimBody(for: due.map(\.address)), as: masquerade)

@@ -38,6 +38,10 @@ extension BotEncryption {
             try await makeDevice()
             return false
         }
+        if isBehind {
+            try await replaceDevice(because: "the database is older than what the device has done, as after a restore")
+            return false
+        }
         // Without the device, which may not exist there.
         let answer = try await client.keys(["query"], OlmDevice.queryBody(for: [bot]), as: .init(userID: bot))
         let copy = try database.transactionInPlace { try device.compare(answer, in: OlmTable($0)) }
@@ -86,6 +90,8 @@ extension BotEncryption {
             try OlmDevice(creating: address, key: key, in: OlmTable(connection), at: now)
         }
         device = made
+        isBehind = false
+        try raiseGeneration()
         held = HeldEvents()
         let body = try database.transactionInPlace { connection in
             let store = OlmTable(connection)
@@ -95,6 +101,19 @@ extension BotEncryption {
         _ = try await client.keys(["upload"], body, as: self.address(of: made))
         try database.transactionInPlace { try made.keysWereUploaded(in: OlmTable($0), at: now) }
         logger.info("The bot has a new device for encrypted rooms", metadata: ["matrix.device_id": "\(id)"])
+    }
+
+    /// Marks the memory as newer than all copies of it, first inside and then outside.
+    func raiseGeneration() throws {
+        guard let marker, let device, !isBehind else { return }
+        let outside = try marker.read() ?? 0
+        let next = try database.transactionInPlace { connection in
+            let store = OlmTable(connection)
+            let next = max(try device.generation(in: store), outside) + 1
+            try device.setGeneration(next, in: store, at: now)
+            return next
+        }
+        try marker.write(next)
     }
 
     private func becameReady() {

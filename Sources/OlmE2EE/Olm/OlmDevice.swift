@@ -89,7 +89,9 @@ package struct OlmDevice: Sendable {
     ) throws {
         let account = try OlmAccount()
         try self.init(address: address, account: account, key: key)
-        let kept = try store.records(.seeds, owner: "") + store.records(.encryptedRoom, owner: "")
+        let kept = try [OlmRecord.Kind.seeds, .encryptedRoom, .generation].flatMap {
+            try store.records($0, owner: "")
+        }
         try store.clear()
         for record in kept {
             try store.put(record)
@@ -139,6 +141,16 @@ package struct OlmDevice: Sendable {
     }
 
     // MARK: Housekeeping
+
+    /// A number that grows while the device works; kept beside the store as well, it tells that the store is an old copy.
+    package func generation(in store: any OlmStore) throws -> Int64 {
+        guard let value = try store.record(.generation, owner: "", key: "")?.value else { return 0 }
+        return Int64(OlmBuffer.text(value)) ?? 0
+    }
+
+    package func setGeneration(_ generation: Int64, in store: any OlmStore, at now: UnixMilliseconds) throws {
+        try store.put(OlmRecord(.generation, value: Array("\(generation)".utf8), touched: now))
+    }
 
     /// Forgets what is beyond the limits or too old; called from time to time.
     ///

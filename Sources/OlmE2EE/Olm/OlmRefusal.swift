@@ -38,6 +38,8 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
     case notCrossSigned
     /// No part of the service takes messages of the type.
     case unclaimedType
+    /// Our own stored keys are damaged: messages of a transaction were not read.
+    case deviceFault
     /// The part of the service that takes messages of the type did not keep up.
     case tooManyForTaker
     /// More messages than a transaction or a sync may have.

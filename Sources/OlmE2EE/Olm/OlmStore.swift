@@ -14,6 +14,8 @@ package struct OlmRecord: Equatable, Sendable {
         case seeds
         /// The fallback key before the current one, while it is usable; one row.
         case oldFallbackKey
+        /// How often the device's memory was marked as new; one row.
+        case generation
         /// Where the next catch-up sync begins; one row.
         case syncToken
         /// Olm sessions, by the other device. Not by its curve25519 key: whoever knows that can publish it as theirs.

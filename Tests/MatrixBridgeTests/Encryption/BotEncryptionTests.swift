@@ -30,12 +30,14 @@ struct BotEncryptionTests {
 
     private static func device(
         _ user: UserID, _ homeserver: DeviceHomeserver, _ clock: ManualClock, _ facts: RoomFactsBook,
+        database: Database? = nil, key: UInt8 = 1, marker: GenerationMarker? = nil,
     ) throws -> BotEncryption {
         BotEncryption(
-            database: try Database(path: ":memory:"), bot: user,
-            key: try #require(PickleKey([UInt8](repeating: 1, count: PickleKey.byteCount))),
+            database: try database ?? Database(path: ":memory:"), bot: user,
+            key: try #require(PickleKey([UInt8](repeating: key, count: PickleKey.byteCount))),
             client: MatrixClient(transport: homeserver, baseURL: FakeHomeserver.localBaseURL, asToken: "as"),
-            facts: facts, clock: clock.clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            facts: facts, marker: marker, clock: clock.clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     @Test("messages go from device to device; those without keys are named")
@@ -188,5 +190,50 @@ struct BotEncryptionTests {
         try await bot.catchUp()
         #expect(bot.refusals[.tooManyForTaker] == 2)
         withExtendedLifetime(taken) {}
+    }
+
+    @Test("an old database that was put back is noticed, and the device replaced")
+    func restoredDatabase() async throws {
+        let folder = try TemporaryDatabase()
+        let directory = folder.folder.path
+        func party() throws -> BotEncryption {
+            try Self.device(
+                Self.botID, homeserver, clock, facts, database: Database(path: Database.path(in: directory)),
+                marker: GenerationMarker(dataDirectory: directory))
+        }
+        let first = try party()
+        try await first.setUp()
+        await first.tidy()
+        let name = try #require(await first.device?.address.device)
+        let again = try party()
+        try await again.restore()
+        try await again.setUp()
+        #expect(await again.device?.address.device == name)
+        // As if the database were of before the last mark.
+        let marker = GenerationMarker(dataDirectory: directory)
+        try marker.write(try #require(try marker.read()) + 1)
+        let behind = try party()
+        try await behind.restore()
+        #expect(await behind.isBehind)
+        try await behind.setUp()
+        #expect(await behind.device?.address.device != name)
+        let after = try party()
+        try await after.restore()
+        #expect(await !after.isBehind)
+        #expect(await after.device?.address.device == behind.device?.address.device)
+    }
+
+    @Test("with another key file the device is left as it is, for the right one")
+    func wrongKey() async throws {
+        let folder = try TemporaryDatabase()
+        let path = Database.path(in: folder.folder.path)
+        let first = try Self.device(Self.botID, homeserver, clock, facts, database: Database(path: path))
+        try await first.setUp()
+        let name = try #require(await first.device?.address.device)
+        let wrong = try Self.device(Self.botID, homeserver, clock, facts, database: Database(path: path), key: 2)
+        await #expect(throws: OlmFault.self) { try await wrong.restore() }
+        let right = try Self.device(Self.botID, homeserver, clock, facts, database: Database(path: path))
+        try await right.restore()
+        #expect(await right.device?.address.device == name)
     }
 }
