@@ -98,7 +98,9 @@ extension BotEncryption {
             let late = try database.transactionInPlace { try device?.tidy(in: OlmTable($0), at: now) ?? 0 }
             refusals.count(.waitedTooLong, times: UInt64(late))
         } catch {
-            logger.error("Old keys and messages could not be removed, or the device's memory not be marked", metadata: ["error.code": "\(error)"])
+            logger.error(
+                "Old keys and messages could not be removed, or the device's memory not be marked",
+                metadata: ["error.code": "\(error)"])
         }
     }
 
@@ -166,7 +168,8 @@ extension BotEncryption {
         do {
             _ = try await client.keys(["upload"], body, as: masquerade)
         } catch MatrixClientError.refused(let refusal)
-            where refusal.status == 400 && refusal.message.contains("already exists") {
+            where refusal.status == 400 && refusal.message.contains("already exists")
+        {
             // It has keys with these ids: our database is older than the homeserver's copy, and none of those would
             // open anything.
             return try await replaceDevice(

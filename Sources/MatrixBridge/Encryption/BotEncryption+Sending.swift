@@ -43,8 +43,8 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
         return await deliver(type, known).merging(failures) { $1 }
     }
 
-    /// Sends to those who have a session, then makes the missing sessions, a batch at a time, and sends to those: a server
-    /// that does not answer delays and spoils nobody else's message.
+    /// Sends to those who have a session, then makes the missing sessions, a batch at a time, and sends to those: a
+    /// server that does not answer delays and spoils nobody else's message.
     private func deliver(_ type: String, _ contents: [DeviceKeys: JSONObject]) async -> [DeviceAddress: ToDeviceFailure]
     {
         var missing: [DeviceKeys] = []

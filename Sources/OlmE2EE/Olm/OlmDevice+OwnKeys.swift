@@ -30,8 +30,8 @@ extension OlmDevice {
                 oneTime = try Self.keys(account.oneTimeKeys())
             }
         }
-        // The one before the last is gone for good. Hence once an hour at most: whoever uses them up shall not make slow
-        // messages of others unreadable.
+        // The one before the last is gone for good. Hence once an hour at most: whoever uses them up shall not make
+        // slow messages of others unreadable.
         let isReplaceable = try store.record(.oldFallbackKey, owner: "", key: "") == nil
         if let unusedFallbackKeyTypes, fallback.isEmpty, isReplaceable,
             !unusedFallbackKeyTypes.contains(Algorithm.oneTimeKey)

@@ -142,7 +142,8 @@ package struct OlmDevice: Sendable {
 
     // MARK: Housekeeping
 
-    /// A number that grows while the device works; kept beside the store as well, it tells that the store is an old copy.
+    /// A number that grows while the device works; kept beside the store as well, it tells when the store is an old
+    /// copy.
     package func generation(in store: any OlmStore) throws -> Int64 {
         guard let value = try store.record(.generation, owner: "", key: "")?.value else { return 0 }
         return Int64(OlmBuffer.text(value)) ?? 0
