@@ -119,13 +119,7 @@ extension BotEncryption {
                     String(decoding: $0.value, as: UTF8.self)
                 }
             }
-            let answer: JSONValue
-            do {
-                answer = try await client.syncDevice(since: token, as: masquerade)
-            } catch MatrixClientError.refused(let refusal) where refusal.status < 500 && refusal.status != 429 {
-                try await countKeys(after: refusal)
-                return
-            }
+            guard let answer = try await sync(since: token, as: masquerade) else { return }
             guard let next = answer["next_batch"]?.string else {
                 throw MatrixClientError.unexpectedAnswer(request: "sync")
             }
@@ -142,6 +136,17 @@ extension BotEncryption {
             break
         }
         wantsSync = false
+    }
+
+    /// - Returns: nil where the homeserver refuses it and the key counts were found out otherwise.
+    private func sync(since token: String?, as masquerade: MatrixClient.Masquerade) async throws -> JSONValue? {
+        do {
+            return try await client.syncDevice(since: token, as: masquerade)
+        } catch {
+            guard case .refused(let refusal) = error, refusal.status < 500, refusal.status != 429 else { throw error }
+            try await countKeys(after: refusal)
+            return nil
+        }
     }
 
     /// Some homeservers refuse `/sync` to an application service's users: how many one-time keys they have, an upload
@@ -167,9 +172,9 @@ extension BotEncryption {
         guard let body else { return }
         do {
             _ = try await client.keys(["upload"], body, as: masquerade)
-        } catch MatrixClientError.refused(let refusal)
-            where refusal.status == 400 && refusal.message.contains("already exists")
-        {
+        } catch {
+            guard case .refused(let refusal) = error, refusal.status == 400, refusal.message.contains("already exists")
+            else { throw error }
             // It has keys with these ids: our database is older than the homeserver's copy, and none of those would
             // open anything.
             return try await replaceDevice(

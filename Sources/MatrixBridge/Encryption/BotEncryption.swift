@@ -124,7 +124,8 @@ package actor BotEncryption {
     func committed() {
         before = nil
         for message in fresh {
-            switch takers[message.type]?.yield(message) {
+            let taker = takers[message.type]
+            switch taker.map({ $0.yield(message) }) {
             case .enqueued: continue
             // The oldest of those that waited goes.
             case .dropped: refusals.count(.tooManyForTaker)
