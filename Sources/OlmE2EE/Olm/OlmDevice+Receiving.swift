@@ -118,7 +118,6 @@ extension OlmDevice {
         let server = message.sender.serverName.rawValue
         let waiting = try store.records(.waiting, owner: server)
         let ofSender = waiting.compactMap(WaitingMessage.init).filter { $0.sender == message.sender }
-        usersToQuery.insert(message.sender)
         guard !ofSender.contains(where: { $0.digest == message.digest }) else { return .waiting }
         let record = message.record(at: now)
         let bytes = waiting.reduce(record.value.count) { $0 + $1.value.count }
@@ -132,6 +131,7 @@ extension OlmDevice {
             displaced += 1
         }
         try store.put(record)
+        usersToQuery.insert(message.sender)
         return .waiting
     }
 

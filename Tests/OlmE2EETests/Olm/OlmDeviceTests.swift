@@ -133,6 +133,7 @@ struct OlmDeviceTests {
         let extra = try unwrapped(UserID("@extra:evil.example"))
         #expect(
             try bot.receive(unknownMessage(from: extra.rawValue)) == .refused(.tooManyWaiting, from: extra))
+        #expect(!bot.device.usersToQuery.contains(extra))
         // What is not needed is not kept.
         #expect(bot.store.records(.waiting, owner: "evil.example").allSatisfy { $0.value.count < 500 })
         // With bytes as with rows.
