@@ -26,7 +26,6 @@ struct HeldEvents {
     /// - Returns: what had to make room.
     mutating func hold(_ event: RoomEvent, sessionID: String, at now: UnixMilliseconds) -> RoomEvent? {
         guard !all.contains(where: { $0.event.eventID == event.eventID }) else { return nil }
-        defer { all.append(Held(event: event, sessionID: sessionID, since: now)) }
         let ofSender = all.count { $0.event.sender == event.sender }
         let ofRoom = all.count { $0.event.roomID == event.roomID }
         let index: Int?
@@ -42,7 +41,10 @@ struct HeldEvents {
         } else {
             index = nil
         }
-        return index.map { all.remove(at: $0).event }
+        var displaced: RoomEvent?
+        if let index { displaced = all.remove(at: index).event }
+        all.append(Held(event: event, sessionID: sessionID, since: now))
+        return displaced
     }
 
     /// Those that a room key makes readable, in their order.

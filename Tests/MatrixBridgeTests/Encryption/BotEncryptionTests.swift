@@ -236,4 +236,46 @@ struct BotEncryptionTests {
         try await right.restore()
         #expect(await right.device?.address.device == name)
     }
+
+    @Test("damaged keys of our own stop no transaction")
+    func damagedAccount() async throws {
+        try await alice.setUp()
+        try await bot.setUp()
+        let address = try #require(await bot.device?.address)
+        #expect(await alice.send("a.b", [address: [:]]).isEmpty)
+        try await bot.damageAccount()
+        // The message comes with a transaction, from a device that the bot knows.
+        let event = try #require(await homeserver.takeMessages(to: address).first)
+        try await bot.know(Self.aliceID)
+        try await bot.askForDevices()
+        let body: JSONValue = .object([
+            "to_device": .array([
+                .object(
+                    (event.object ?? [:]).merging([
+                        "to_user_id": .string(address.user.rawValue), "to_device_id": .string(address.device.rawValue),
+                    ]) { $1 })
+            ])
+        ])
+        #expect(try await bot.readInTransaction([], of: body).isEmpty)
+        #expect(bot.refusals[.deviceFault] == 1)
+    }
+}
+
+extension BotEncryption {
+    fileprivate func know(_ user: UserID) throws {
+        try database.transactionInPlace { try device?.needDevices(of: [user], in: OlmTable($0), at: now) }
+    }
+
+    fileprivate func readInTransaction(_ events: [RoomEvent], of body: JSONValue) throws -> [RoomEvent] {
+        began()
+        defer { committed() }
+        return try database.transactionInPlace { _ in try read(events, of: body) }
+    }
+
+    fileprivate func damageAccount() throws {
+        let name = device?.address.device.rawValue ?? ""
+        try database.transactionInPlace {
+            try OlmTable($0).put(OlmRecord(.account, key: name, value: [1], touched: 1))
+        }
+    }
 }

@@ -6,6 +6,7 @@
 import CallEvents
 import Foundation
 import MatrixBridge
+import OlmE2EE
 
 /// The part of a homeserver that devices talk to, in memory: their keys, and messages between them.
 actor DeviceHomeserver: HTTPTransport {
@@ -19,6 +20,11 @@ actor DeviceHomeserver: HTTPTransport {
 
     func refuse(_ line: String, with answer: HTTPClientResponse, times: Int = 1) {
         refusals.append((line, answer, times))
+    }
+
+    /// For a transaction instead of a sync.
+    func takeMessages(to device: DeviceAddress) -> [JSONValue] {
+        inboxes.removeValue(forKey: "\(device.user) \(device.device)") ?? []
     }
 
     /// As if others had claimed them all.
