@@ -4,6 +4,7 @@
 //
 
 import CallEvents
+import Foundation
 import Logging
 import NIOConcurrencyHelpers
 import OlmE2EE
