@@ -153,7 +153,7 @@ struct BotEncryptionTests {
         #expect(await bot.state == .ready)
     }
 
-    @Test("a claim that fails takes the key from nobody who has a session, and a refused notice stops no event")
+    @Test("a claim that fails takes the key from nobody who has a session; where nobody gets it, nothing is sent")
     func failedClaim() async throws {
         let carolID = Identifier.user("@carol:example.com")
         let carol = try Self.device(carolID, homeserver, clock, facts)
