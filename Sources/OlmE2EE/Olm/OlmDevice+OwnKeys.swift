@@ -38,7 +38,11 @@ extension OlmDevice {
         {
             try account.generateFallbackKey()
             fallback = try Self.keys(account.unpublishedFallbackKey())
-            try store.put(OlmRecord(.oldFallbackKey, touched: now))
+            // The first one takes nobody's place, and may be replaced as soon as it was used.
+            if try store.record(.fallbackKey, owner: "", key: "") != nil {
+                try store.put(OlmRecord(.oldFallbackKey, touched: now))
+            }
+            try store.put(OlmRecord(.fallbackKey, touched: now))
         }
         guard !oneTime.isEmpty || !fallback.isEmpty else { return nil }
         var body: JSONObject = [:]

@@ -16,6 +16,8 @@ package struct OlmRecord: Equatable, Sendable {
         case oldFallbackKey
         /// How often the device's memory was marked as new; one row.
         case generation
+        /// That a fallback key was made; one row.
+        case fallbackKey
         /// Where the next catch-up sync begins; one row.
         case syncToken
         /// Olm sessions, by the other device. Not by its curve25519 key: whoever knows that can publish it as theirs.
