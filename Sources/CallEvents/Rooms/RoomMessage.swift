@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// A text that somebody wrote in the clear (`m.room.message` of type `m.text`), the way commands come.
+/// A text that somebody wrote (`m.room.message` of type `m.text`), the way commands come.
 ///
 /// Notices are not read, so that two bots cannot talk to each other for ever, and neither are edits.
 package struct RoomMessage: Equatable, Sendable {
@@ -16,6 +16,8 @@ package struct RoomMessage: Equatable, Sendable {
     package let sender: UserID
     package let body: String
     package let sentAt: UnixMilliseconds
+    /// It came encrypted, and so must whatever answers it.
+    package let wasEncrypted: Bool
 
     /// Nil for what is no command.
     init?(_ event: RoomEvent) {
@@ -28,5 +30,6 @@ package struct RoomMessage: Equatable, Sendable {
         self.sender = event.sender
         self.body = body
         self.sentAt = event.originServerTimestamp
+        self.wasEncrypted = event.encryptingDevice != nil
     }
 }

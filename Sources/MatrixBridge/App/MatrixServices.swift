@@ -92,7 +92,7 @@ struct MatrixServices {
         let administrators = Set(settings.administrators.compactMap { UserID($0) })
         let encryption = BotEncryption(
             database: database, bot: bot, key: try Self.loadEncryptionKey(in: dataDirectory), client: client,
-            facts: facts, clock: clock, logger: log)
+            facts: facts, marker: GenerationMarker(dataDirectory: dataDirectory), clock: clock, logger: log)
         self.encryption = encryption
         let desk = BotDesk(
             administrators: administrators, bot: bot, client: client, facts: facts, encryption: encryption,
@@ -194,7 +194,11 @@ struct MatrixServices {
             })
         await desk.offer(service.all + calls.all + echoes.all)
         do {
-            try await encryption.restore()
+            do {
+                try await encryption.restore()
+            } catch let fault as OlmFault {
+                throw Self.encryptionKeyTermination(fault, in: dataDirectory)
+            }
             await encryption.attach(
                 onReadable: { events in
                     do {
@@ -212,6 +216,8 @@ struct MatrixServices {
             try await revocations.restore { participant, seconds in
                 focus.directory.restoreRevocation(of: participant.identity, inRoom: participant.room, at: seconds)
             }
+        } catch let termination as Termination {
+            throw termination
         } catch {
             throw Self.databaseTermination(error, in: dataDirectory)
         }
@@ -304,8 +310,16 @@ struct MatrixServices {
         } catch {
             throw Termination(
                 .database, cause: "the key of the bot's encrypted device cannot be read: \(error)", source: path,
-                fix: "restore the file from a backup, or remove it: the bot then gets a new device")
+                fix: "restore the file from a backup, readable and writable by this user alone")
         }
+    }
+
+    private static func encryptionKeyTermination(_ fault: OlmFault, in directory: String) -> Termination {
+        Termination(
+            .database, cause: "the keys of the bot's encrypted device in the database do not open with its key file: "
+                + "\(fault.code)", source: EncryptionKeyFile.path(in: directory),
+            fix: "put back the file that belongs to this database; if it is lost, remove the device with "
+                + "`sqlite3 \(Database.path(in: directory)) \"DELETE FROM olm_records\"`: the bot then gets a new one")
     }
 
     private static func databaseTermination(_ error: any Error, in directory: String) -> Termination {

@@ -116,15 +116,23 @@ package actor BotDesk {
     /// Only where the bot is alone with somebody: in a room with a call nobody waits for its words.
     func greet(_ room: RoomID) async {
         guard let known = facts.facts(of: room), known.joined.count <= 2 else { return }
-        let isSent = await say(
-            .text("Hello! I look after the calls of this server. Send `help` to see what I can do."), in: room,
-            answering: nil)
-        guard isSent == nil, known.isEncrypted else { return }
-        await say(
-            .text(
+        let hello = BotReply.text("Hello! I look after the calls of this server. Send `help` to see what I can do.")
+        do {
+            _ = try await send(hello, to: room, answering: nil, replacing: nil, encrypts: await isEncrypted(room))
+        } catch RoomEncryptionFailure.noDevice {
+            // The one sentence that goes in the clear into an encrypted room: there is no other way to say it, and it
+            // says nothing else. After any other failure we say nothing.
+            let apology = BotReply.text(
                 "Hello! I am sorry, I cannot read encrypted messages: this homeserver gives me no device for them. "
-                    + "Please make a room without encryption, invite me there, and send `help`."), in: room,
-            answering: nil, encrypts: false)
+                    + "Please make a room without encryption, invite me there, and send `help`.")
+            do {
+                _ = try await send(apology, to: room, answering: nil, replacing: nil, encrypts: false)
+            } catch {
+                failed(error, in: room)
+            }
+        } catch {
+            failed(error, in: room)
+        }
     }
 
     /// Once an hour a room.
@@ -134,7 +142,7 @@ package actor BotDesk {
             .text(
                 "I could not read your message: its key has not reached me. Please send it again. If that does not "
                     + "help, verify this session in your client: I take keys of verified sessions only."),
-            in: room, answering: event)
+            in: room, answering: event, wasEncrypted: true)
     }
 
     func answer(_ message: RoomMessage) async {
@@ -148,13 +156,14 @@ package actor BotDesk {
         case .nothing: return
         case .problem(let reply):
             events.count(.unreadable)
-            await say(reply, in: message.roomID, answering: message.eventID)
+            await say(reply, in: message.roomID, answering: message.eventID, wasEncrypted: message.wasEncrypted)
         case .command(let command, let arguments, let named):
             switch await room(named) {
             case .success(let room): await perform(command, arguments, about: room ?? message.roomID, for: message)
             case .failure(let problem):
                 events.count(.unreadable)
-                await say(problem.reply, in: message.roomID, answering: message.eventID)
+                await say(
+                    problem.reply, in: message.roomID, answering: message.eventID, wasEncrypted: message.wasEncrypted)
             }
         }
     }
@@ -190,7 +199,7 @@ package actor BotDesk {
         if let refusal {
             events.count(.refused)
             logger.notice("A command was refused", metadata: metadata)
-            await say(refusal, in: message.roomID, answering: message.eventID)
+            await say(refusal, in: message.roomID, answering: message.eventID, wasEncrypted: message.wasEncrypted)
             return
         }
         logger.notice("A command is carried out", metadata: metadata)
@@ -199,43 +208,59 @@ package actor BotDesk {
             sender: message.sender, room: room, arguments: arguments, sentAt: message.sentAt,
             progress: { text in
                 let event = await self.say(
-                    .text(text), in: message.roomID, answering: message.eventID, replacing: await shown.event)
+                    .text(text), in: message.roomID, answering: message.eventID, replacing: await shown.event,
+                    wasEncrypted: message.wasEncrypted)
                 await shown.set(event)
             })
         let reply = await command.run(call)
         events.count(.performed)
-        await say(reply, in: message.roomID, answering: message.eventID, replacing: await shown.event)
+        await say(
+            reply, in: message.roomID, answering: message.eventID, replacing: await shown.event,
+            wasEncrypted: message.wasEncrypted)
     }
 
-    /// - Parameter encrypts: Whether the message is encrypted where the room is.
+    /// - Parameter wasEncrypted: Whether the question was: then so is the answer, whatever is known about the room.
     /// - Returns: the message's event, or the one it replaces; nil when the homeserver did not take it.
     @discardableResult
     private func say(
         _ reply: BotReply, in room: RoomID, answering question: EventID?, replacing replaced: EventID? = nil,
-        encrypts: Bool = true,
+        wasEncrypted: Bool,
     ) async -> EventID? {
-        lastTransaction += 1
-        var (type, content) = ("m.room.message", reply.content(answering: question, replacing: replaced))
         do {
-            if encrypts, await isEncrypted(room) {
-                guard let encryption else { throw RoomEncryptionFailure.noDevice("nothing encrypts") }
-                content = try await encryption.encrypted(type, content, in: room)
-                type = "m.room.encrypted"
-            }
-            let event = try await client.send(
-                type, content: content, to: room, as: .init(userID: bot),
-                transactionID: "bot-\(epoch)-\(lastTransaction)")
-            return replaced ?? event
+            var encrypts = wasEncrypted
+            if !encrypts { encrypts = await isEncrypted(room) }
+            return try await send(reply, to: room, answering: question, replacing: replaced, encrypts: encrypts)
         } catch {
-            events.count(.replyFailed)
-            logger.warning(
-                "A reply could not be sent", metadata: ["matrix.room_id": "\(room)", "error.code": "\(error)"])
+            failed(error, in: room)
             return replaced
         }
     }
 
+    private func send(
+        _ reply: BotReply, to room: RoomID, answering question: EventID?, replacing replaced: EventID?, encrypts: Bool,
+    ) async throws -> EventID {
+        lastTransaction += 1
+        let transactionID = "bot-\(epoch)-\(lastTransaction)"
+        var (type, content) = ("m.room.message", reply.content(answering: question, replacing: replaced))
+        if encrypts {
+            guard let encryption else { throw RoomEncryptionFailure.noDevice("nothing encrypts") }
+            content = try await encryption.encrypted(type, content, in: room)
+            type = "m.room.encrypted"
+        }
+        let event = try await client.send(
+            type, content: content, to: room, as: .init(userID: bot), transactionID: transactionID)
+        return replaced ?? event
+    }
+
+    private func failed(_ error: any Error, in room: RoomID) {
+        events.count(.replyFailed)
+        logger.warning(
+            "A reply could not be sent", metadata: ["matrix.room_id": "\(room)", "error.code": "\(error)"])
+    }
+
+    /// Whether the room is encrypted, or may be.
     private func isEncrypted(_ room: RoomID) async -> Bool {
-        await encryption?.isEncrypted(room) ?? (facts.facts(of: room)?.isEncrypted == true)
+        await encryption?.isEncrypted(room) ?? (facts.facts(of: room)?.isEncrypted ?? true)
     }
 
     /// The message that shows the progress of one command.

@@ -20,6 +20,8 @@ extension BotEncryption {
     private static let tickMilliseconds: UInt64 = 10_000
     /// Syncs in a row, each with a hundred messages at most.
     private static let maximumSyncs = 100
+    /// Fresh sessions at once.
+    private static let maximumRenewals = 100
 
     /// Works whenever it is woken, until the task is cancelled. First woken when the homeserver knows the bot.
     package func run() async {
@@ -32,11 +34,16 @@ extension BotEncryption {
     /// Wakes the work for what has to be done in time.
     private func tick() async {
         while (try? await clock.sleep(Self.tickMilliseconds)) != nil {
-            guard let lastSync else { continue }
+            // Whatever the homeserver does, nothing is kept for ever.
             await expireHeld()
+            tidy()
+            guard let lastSync else { continue }
             let elapsed = clock.monotonic().milliseconds(since: lastSync)
             if elapsed >= (state == .ready ? Self.syncMilliseconds : Self.retryMilliseconds) {
                 wantsSync = true
+                wakeUps.wake()
+            } else if state == .ready, device?.hasWork == true {
+                // Somebody's server did not answer, and may be asked again.
                 wakeUps.wake()
             }
         }
@@ -82,6 +89,21 @@ extension BotEncryption {
         }
     }
 
+    func tidy() {
+        let elapsed = lastTidy.map { clock.monotonic().milliseconds(since: $0) } ?? .max
+        guard elapsed >= Self.syncMilliseconds else { return }
+        lastTidy = clock.monotonic()
+        do {
+            try raiseGeneration()
+            let late = try database.transactionInPlace { try device?.tidy(in: OlmTable($0), at: now) ?? 0 }
+            refusals.count(.waitedTooLong, times: UInt64(late))
+        } catch {
+            logger.error(
+                "Old keys and messages could not be removed, or the device's memory not be marked",
+                metadata: ["error.code": "\(error)"])
+        }
+    }
+
     // MARK: Sync
 
     /// Fetches the to-device messages that no transaction brought, and replaces used keys.
@@ -91,14 +113,13 @@ extension BotEncryption {
         if elapsed < Self.syncSpacingMilliseconds {
             try await clock.sleep(Self.syncSpacingMilliseconds - elapsed)
         }
-        wantsSync = false
         for _ in 0..<Self.maximumSyncs {
             let token = try database.transactionInPlace { connection in
                 try OlmTable(connection).record(.syncToken, owner: "", key: "").map {
                     String(decoding: $0.value, as: UTF8.self)
                 }
             }
-            let answer = try await client.syncDevice(since: token, as: masquerade)
+            guard let answer = try await sync(since: token, as: masquerade) else { return }
             guard let next = answer["next_batch"]?.string else {
                 throw MatrixClientError.unexpectedAnswer(request: "sync")
             }
@@ -114,8 +135,31 @@ extension BotEncryption {
             try await refill(news)
             break
         }
-        let late = try database.transactionInPlace { try device?.tidy(in: OlmTable($0), at: now) ?? 0 }
-        refusals.count(.waitedTooLong, times: UInt64(late))
+        wantsSync = false
+    }
+
+    /// - Returns: nil where the homeserver refuses it and the key counts were found out otherwise.
+    private func sync(since token: String?, as masquerade: MatrixClient.Masquerade) async throws -> JSONValue? {
+        do {
+            return try await client.syncDevice(since: token, as: masquerade)
+        } catch {
+            guard case .refused(let refusal) = error, refusal.status < 500, refusal.status != 429 else { throw error }
+            try await countKeys(after: refusal)
+            return nil
+        }
+    }
+
+    /// Some homeservers refuse `/sync` to an application service's users: how many one-time keys they have, an upload
+    /// of nothing says as well, and messages come with transactions only. A device that is gone is refused here too.
+    private func countKeys(after refusal: MatrixError) async throws {
+        guard let masquerade else { return }
+        let counts = try await client.keys(["upload"], [:], as: masquerade)
+        logger.notice(
+            "The homeserver refuses the bot's device a sync; messages that a transaction loses do not come again",
+            metadata: ["error.code": "\(refusal.code.rawValue)", "error.message": "\(refusal.message)"])
+        lastSync = clock.monotonic()
+        wantsSync = false
+        try await refill(DeviceNews(ofUpload: counts))
     }
 
     private func refill(_ news: DeviceNews) async throws {
@@ -126,7 +170,17 @@ extension BotEncryption {
                 unusedFallbackKeyTypes: news.unusedFallbackKeyTypes, in: OlmTable(connection), at: now)
         }
         guard let body else { return }
-        _ = try await client.keys(["upload"], body, as: masquerade)
+        do {
+            _ = try await client.keys(["upload"], body, as: masquerade)
+        } catch {
+            guard case .refused(let refusal) = error, refusal.status == 400, refusal.message.contains("already exists")
+            else { throw error }
+            // It has keys with these ids: our database is older than the homeserver's copy, and none of those would
+            // open anything.
+            return try await replaceDevice(
+                because: "the homeserver refuses its one-time keys (\(refusal.message)), as after the restore of an "
+                    + "old database")
+        }
         try database.transactionInPlace { try device.keysWereUploaded(in: OlmTable($0), at: now) }
     }
 
@@ -134,7 +188,7 @@ extension BotEncryption {
 
     /// Asks for the devices of everybody whose devices are not known.
     func askForDevices() async throws {
-        while let users = device?.takeUsersToQuery(), !users.isEmpty {
+        while let users = device?.takeUsersToQuery(at: now), !users.isEmpty {
             let answer: JSONValue
             do {
                 answer = try await client.keys(
@@ -150,31 +204,57 @@ extension BotEncryption {
         }
     }
 
-    /// Claims keys of devices that we have no session with.
+    /// Claims keys of devices that we have no session with; not of those whose last claim failed a short while ago.
     ///
     /// - Returns: those that still have none, and why.
     func claim(_ devices: [DeviceKeys]) async throws -> [DeviceAddress: OlmRefusal] {
-        guard let device, let masquerade, !devices.isEmpty else { return [:] }
-        let answer = try await client.keys(
-            ["claim"], OlmDevice.claimBody(for: devices.map(\.address)), as: masquerade)
-        let failures = try database.transactionInPlace { connection in
-            try device.takeClaim(answer, for: devices, in: OlmTable(connection), at: now)
+        guard let device, let masquerade else { return [:] }
+        let due = devices.filter { device.claimTimes.isDue($0.address, at: now) }
+        var failures = Dictionary(
+            devices.filter { !device.claimTimes.isDue($0.address, at: now) }
+                .map { ($0.address, OlmRefusal.noOneTimeKey) }
+        ) { $1 }
+        guard !due.isEmpty else { return failures }
+        let answer = try await client.keys(["claim"], OlmDevice.claimBody(for: due.map(\.address)), as: masquerade)
+        let refused = try database.transactionInPlace { connection in
+            try device.takeClaim(answer, for: due, in: OlmTable(connection), at: now)
         }
-        for refusal in failures.values { refusals.count(refusal) }
+        for (address, refusal) in refused {
+            refusals.count(refusal)
+            self.device?.claimTimes.failed(address, at: now)
+        }
+        for keys in due where refused[keys.address] == nil { self.device?.claimTimes.succeeded(keys.address, at: now) }
+        failures.merge(refused) { $1 }
         return failures
     }
 
-    /// Makes fresh sessions to devices whose messages could not be read, and says so with a dummy.
+    /// Makes fresh sessions to devices whose messages could not be read, and says so with a dummy. Those that cannot be
+    /// reached stay due.
     private func renewSessions() async throws {
-        guard let addresses = device?.takeDevicesToRenew(), !addresses.isEmpty else { return }
+        guard let addresses = device?.devicesToRenew(at: now), !addresses.isEmpty else { return }
+        let batch = addresses.prefix(Self.maximumRenewals)
         let devices = try database.transactionInPlace { connection in
-            try addresses.compactMap { try device?.device($0, in: OlmTable(connection)) }
+            let store = OlmTable(connection)
+            var devices: [DeviceKeys] = []
+            for address in batch {
+                if let keys = try device?.device(address, in: store) {
+                    devices.append(keys)
+                } else {
+                    try device?.wasRenewed(address, in: store, at: now)
+                }
+            }
+            return devices
         }
         logger.info(
             "Messages of devices could not be decrypted; they get fresh sessions",
-            metadata: ["devices": "\(addresses.map(\.description).sorted().joined(separator: ", "))"])
+            metadata: ["devices": "\(batch.map(\.description).sorted().joined(separator: ", "))"])
         let failures = try await claim(devices)
         let reached = devices.filter { failures[$0.address] == nil }
-        _ = await sendOlm("m.dummy", Dictionary(uniqueKeysWithValues: reached.map { ($0, [:]) }))
+        let unsent = await sendOlm("m.dummy", Dictionary(reached.map { ($0, [:]) }) { $1 })
+        try database.transactionInPlace { connection in
+            for keys in reached where unsent[keys.address] == nil {
+                try device?.wasRenewed(keys.address, in: OlmTable(connection), at: now)
+            }
+        }
     }
 }

@@ -13,6 +13,8 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
     private static let maximumBatch = 100
     /// Members of a room that we encrypt in.
     static let maximumMembers = 2_000
+    /// Devices of all of them.
+    private static let maximumDevices = 10_000
     private static let maximumTries = 3
 
     package func send(
@@ -41,20 +43,37 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
         return await deliver(type, known).merging(failures) { $1 }
     }
 
-    /// Makes the missing sessions, and sends.
+    /// Sends to those who have a session, then makes the missing sessions, a batch at a time, and sends to those: a
+    /// server that does not answer delays and spoils nobody else's message.
     private func deliver(_ type: String, _ contents: [DeviceKeys: JSONObject]) async -> [DeviceAddress: ToDeviceFailure]
     {
-        var failures: [DeviceAddress: ToDeviceFailure] = [:]
+        var missing: [DeviceKeys] = []
         do {
-            let missing = try database.transactionInPlace { connection in
+            missing = try database.transactionInPlace { connection in
                 try contents.keys.filter { try device?.hasSession(with: $0, in: OlmTable(connection)) == false }
             }
-            failures = try await claim(missing).mapValues { .noSession($0) }
         } catch {
             return Dictionary(contents.keys.map { ($0.address, .refused("\(error)")) }) { $1 }
         }
-        let rest = contents.filter { failures[$0.key.address] == nil }
-        return await sendOlm(type, rest).merging(failures) { $1 }
+        let waiting = Set(missing.map(\.address))
+        var failures = await sendOlm(type, contents.filter { !waiting.contains($0.key.address) })
+        while !missing.isEmpty {
+            let batch = Array(missing.prefix(Self.maximumBatch))
+            missing.removeFirst(batch.count)
+            do {
+                let refused = try await claim(batch)
+                let rest = Dictionary(
+                    batch.filter { refused[$0.address] == nil }.map { ($0, contents[$0] ?? [:]) }) { $1 }
+                failures.merge(refused.mapValues { .noSession($0) }) { $1 }
+                failures.merge(await sendOlm(type, rest)) { $1 }
+            } catch {
+                for keys in batch { failures[keys.address] = .refused("\(error)") }
+                logger.warning(
+                    "One-time keys could not be claimed",
+                    metadata: ["devices": "\(batch.count)", "error.message": "\(error)"])
+            }
+        }
+        return failures
     }
 
     /// Encrypts with the sessions that are there, and sends.
@@ -111,11 +130,28 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
     // MARK: Rooms
 
     package func isEncrypted(_ room: RoomID) async -> Bool {
-        if facts.facts(of: room)?.isEncrypted == true { return true }
-        let stored = try? database.transactionInPlace { connection in
-            try device?.hasEncrypted(in: room, store: OlmTable(connection)) ?? false
+        let known: Bool?
+        do {
+            known = try database.transactionInPlace { connection in
+                let store = OlmTable(connection)
+                if try OlmDevice.isEncrypted(room, in: store) { return true }
+                guard facts.facts(of: room)?.isEncrypted == true else { return nil }
+                // State may change, and facts are forgotten; that a room was encrypted is not.
+                try OlmDevice.sawEncryption(in: room, store: store, at: now)
+                return true
+            }
+        } catch {
+            logger.error(
+                "Whether a room is encrypted could not be looked up",
+                metadata: ["matrix.room_id": "\(room)", "error.code": "\(error)"])
+            return true
         }
-        return stored ?? false
+        if let known { return known }
+        // Right after the start the rooms are being read.
+        for _ in 0..<50 where facts.facts(of: room) == nil {
+            guard (try? await clock.sleep(200)) != nil else { break }
+        }
+        return facts.facts(of: room)?.isEncrypted ?? true
     }
 
     package func encrypted(
@@ -124,19 +160,22 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
         await settled()
         switch state {
         case .ready: break
-        case .starting: throw .noDevice("it is being set up")
+        case .starting: throw .notReady
         case .unavailable(let problem): throw .noDevice(problem)
         }
-        guard let members = facts.facts(of: room)?.joined, members.count <= Self.maximumMembers else {
-            throw .unknownMembers
-        }
         do {
-            try await share(room, with: members)
-            let encrypted = try database.transactionInPlace { connection in
-                try device?.encrypt(type, content, in: room, store: OlmTable(connection))
+            for _ in 0..<Self.maximumTries {
+                guard let members = facts.facts(of: room)?.joined, members.count <= Self.maximumMembers else {
+                    throw RoomEncryptionFailure.unknownMembers
+                }
+                let sessionID = try await share(room, with: members)
+                let encrypted = try database.transactionInPlace { connection in
+                    try device?.encrypt(type, content, in: room, store: OlmTable(connection))
+                }
+                // Meanwhile another event may have begun a session, whose key is not with everybody yet.
+                if let encrypted, let sessionID, encrypted["session_id"]?.string == sessionID { return encrypted }
             }
-            guard let encrypted else { throw RoomEncryptionFailure.noDevice("it was replaced") }
-            return encrypted
+            throw RoomEncryptionFailure.notReady
         } catch let failure as RoomEncryptionFailure {
             throw failure
         } catch let error as MatrixClientError {
@@ -147,7 +186,9 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
     }
 
     /// Gives the room's key to every device of its members that lacks it.
-    private func share(_ room: RoomID, with members: Set<UserID>) async throws {
+    ///
+    /// - Returns: the id of the session; nil without a device.
+    private func share(_ room: RoomID, with members: Set<UserID>) async throws -> String? {
         try database.transactionInPlace { connection in
             try device?.needDevices(of: members, in: OlmTable(connection), at: now)
         }
@@ -155,18 +196,40 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
         let distribution = try database.transactionInPlace { connection in
             let store = OlmTable(connection)
             let devices = try members.flatMap { try device?.devices(of: $0, in: store) ?? [] }
-            return try device?.distribution(of: room, to: devices, in: store, at: now)
+            guard devices.count <= Self.maximumDevices else { throw RoomEncryptionFailure.unknownMembers }
+            let distribution = try device?.distribution(of: room, to: devices, in: store, at: now)
+            if let distribution { try device?.willBeSent(distribution, in: store, at: now) }
+            return distribution
         }
-        guard let distribution, let device else { return }
-        guard !distribution.recipients.isEmpty || !distribution.refused.isEmpty else { return }
+        guard let distribution, let device else { return nil }
+        guard !distribution.recipients.isEmpty || !distribution.refused.isEmpty else { return distribution.sessionID }
         let contents = Dictionary(distribution.recipients.map { ($0, distribution.content) }) { $1 }
         let failures = await deliver("m.room_key", contents)
-        let withheld = distribution.withheld(senderKey: device.curve25519)
-        let refused = Array(distribution.refused.map(\.address).prefix(Self.maximumBatch))
-        try await sendToDevices("m.room_key.withheld", Dictionary(refused.map { ($0, withheld) }) { $1 })
         let reached = distribution.recipients.map(\.address).filter { failures[$0] == nil }
         try database.transactionInPlace { connection in
-            try device.wereSent(distribution, to: reached, told: refused, in: OlmTable(connection), at: now)
+            try device.wereSent(distribution, to: reached, told: [], in: OlmTable(connection), at: now)
+        }
+        await tell(distribution, of: device)
+        guard distribution.hasHolders || !reached.isEmpty || distribution.recipients.isEmpty else {
+            throw RoomEncryptionFailure.nobodyReached
+        }
+        return distribution.sessionID
+    }
+
+    /// Says to devices that get no key why; the event does not wait for it.
+    private func tell(_ distribution: RoomKeyDistribution, of device: OlmDevice) async {
+        let withheld = distribution.withheld(senderKey: device.curve25519)
+        let refused = Array(distribution.refused.map(\.address).prefix(Self.maximumBatch))
+        guard !refused.isEmpty else { return }
+        do {
+            try await sendToDevices("m.room_key.withheld", Dictionary(refused.map { ($0, withheld) }) { $1 })
+            try database.transactionInPlace { connection in
+                try device.wereSent(distribution, to: [], told: refused, in: OlmTable(connection), at: now)
+            }
+        } catch {
+            logger.warning(
+                "Devices could not be told that they get no room key",
+                metadata: ["matrix.room_id": "\(distribution.room)", "error.message": "\(error)"])
         }
     }
 }

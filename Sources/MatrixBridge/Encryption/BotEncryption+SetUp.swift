@@ -38,17 +38,17 @@ extension BotEncryption {
             try await makeDevice()
             return false
         }
+        if isBehind {
+            try await replaceDevice(because: "the database is older than what the device has done, as after a restore")
+            return false
+        }
         // Without the device, which may not exist there.
         let answer = try await client.keys(["query"], OlmDevice.queryBody(for: [bot]), as: .init(userID: bot))
         let copy = try database.transactionInPlace { try device.compare(answer, in: OlmTable($0)) }
         switch copy {
         case .complete: return true
         case .missing, .otherDeviceKeys:
-            logger.warning(
-                "The homeserver does not have the keys of the bot's device; the bot gets a new device",
-                metadata: ["matrix.device_id": "\(device.address.device)"])
-            try? await client.deleteDevice(device.address.device, of: bot)
-            try await makeDevice()
+            try await replaceDevice(because: "the homeserver does not have its keys")
         case .otherCrossSigning:
             let identity = try database.transactionInPlace {
                 try device.makeCrossSigning(in: OlmTable($0), at: now)
@@ -60,6 +60,18 @@ extension BotEncryption {
             _ = try await client.keys(["signatures", "upload"], identity.signatures, as: address(of: device))
         }
         return false
+    }
+
+    /// A new device in place of one that is of no use any more; its keys are uploaded, the rest ``setUp()`` does.
+    func replaceDevice(because reason: String) async throws {
+        guard let device else { return }
+        logger.warning(
+            "The bot gets a new device; what was sent to the old one cannot be read any more",
+            metadata: ["matrix.device_id": "\(device.address.device)", "reason": "\(reason)"])
+        try? await client.deleteDevice(device.address.device, of: bot)
+        state = .starting
+        try await makeDevice()
+        wakeUps.wake()
     }
 
     private func address(of device: OlmDevice) -> MatrixClient.Masquerade {
@@ -78,15 +90,30 @@ extension BotEncryption {
             try OlmDevice(creating: address, key: key, in: OlmTable(connection), at: now)
         }
         device = made
+        isBehind = false
+        try raiseGeneration()
         held = HeldEvents()
         let body = try database.transactionInPlace { connection in
             let store = OlmTable(connection)
             let keys = try made.keyUpload(oneTimeKeyCount: 0, unusedFallbackKeyTypes: [], in: store, at: now) ?? [:]
-            return keys.merging(["device_keys": .object(try made.deviceKeys(in: store))]) { $1 }
+            return keys.merging(["device_keys": .object(made.signedDeviceKeys)]) { $1 }
         }
         _ = try await client.keys(["upload"], body, as: self.address(of: made))
         try database.transactionInPlace { try made.keysWereUploaded(in: OlmTable($0), at: now) }
         logger.info("The bot has a new device for encrypted rooms", metadata: ["matrix.device_id": "\(id)"])
+    }
+
+    /// Marks the memory as newer than all copies of it, first inside and then outside.
+    func raiseGeneration() throws {
+        guard let marker, let device, !isBehind else { return }
+        let outside = try marker.read() ?? 0
+        let next = try database.transactionInPlace { connection in
+            let store = OlmTable(connection)
+            let next = max(try device.generation(in: store), outside) + 1
+            try device.setGeneration(next, in: store, at: now)
+            return next
+        }
+        try marker.write(next)
     }
 
     private func becameReady() {

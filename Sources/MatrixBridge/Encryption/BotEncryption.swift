@@ -54,6 +54,12 @@ package actor BotEncryption {
     var wantsSync = true
     /// When the homeserver was last asked; nil at first.
     var lastSync: MonotonicTime?
+    /// When what is old was last removed.
+    var lastTidy: MonotonicTime?
+    /// Beside the database, to notice that an old one was put back; nil where nothing is noticed.
+    let marker: GenerationMarker?
+    /// The database is older than what the device has done since: its ratchets would be used a second time.
+    var isBehind = false
     var transactionNumber: UInt64 = 0
     /// Makes transaction ids of this process differ from those of the last.
     let epoch: UnixMilliseconds
@@ -62,9 +68,10 @@ package actor BotEncryption {
 
     package init(
         database: Database, bot: UserID, key: PickleKey, client: MatrixClient, facts: RoomFactsBook,
-        clock: ServiceClock, logger: Logger,
+        marker: GenerationMarker? = nil, clock: ServiceClock, logger: Logger,
     ) {
         self.database = database
+        self.marker = marker
         self.bot = bot
         self.key = key
         self.client = client
@@ -84,14 +91,13 @@ package actor BotEncryption {
     }
 
     /// Reads the stored device; before the first transaction is processed.
+    ///
+    /// - Throws: ``OlmFault`` when the key is not the one that the device was stored with. It is not replaced: with the
+    ///   right key all is there again.
     package func restore() async throws {
-        do {
-            device = try await database.read { try OlmDevice(restoring: self.bot, key: self.key, from: OlmTable($0)) }
-        } catch let fault as OlmFault {
-            logger.error(
-                "The bot's device keys cannot be opened with the key file; the bot gets a new device",
-                metadata: ["error.code": "\(fault.code)"])
-        }
+        device = try await database.read { try OlmDevice(restoring: self.bot, key: self.key, from: OlmTable($0)) }
+        guard let marker, let device, let outside = try marker.read() else { return }
+        isBehind = try await database.read { try device.generation(in: OlmTable($0)) < outside }
     }
 
     /// The bot's device; nil while encryption does not work.
@@ -121,11 +127,17 @@ package actor BotEncryption {
     func committed() {
         before = nil
         for message in fresh {
-            guard let taker = takers[message.type] else {
+            let taker = takers[message.type]
+            switch taker.map({ $0.yield(message) }) {
+            case .enqueued: continue
+            // The oldest of those that waited goes.
+            case .dropped: refusals.count(.tooManyForTaker)
+            case .terminated:
+                takers[message.type] = nil
                 refusals.count(.unclaimedType)
-                continue
+            case nil: refusals.count(.unclaimedType)
+            @unknown default: continue
             }
-            taker.yield(message)
         }
         fresh = []
         if state == .ready, wantsSync || device?.hasWork == true { wakeUps.wake() }
@@ -146,7 +158,16 @@ package actor BotEncryption {
         guard let address = device?.address else { return events }
         let store = OlmTable(database.connectionInPlace)
         let news = DeviceNews(ofTransaction: body, user: address.user, device: address.device)
-        var readable = try take(news, in: store)
+        var readable: [RoomEvent] = []
+        do {
+            readable = try take(news, in: store)
+        } catch let fault as OlmFault {
+            // Calls go on: what the device cannot do concerns encrypted rooms alone.
+            refusals.count(.deviceFault)
+            logger.error(
+                "Messages to the bot's encrypted device could not be processed",
+                metadata: ["error.code": "\(fault.code)"])
+        }
         if let count = news.oneTimeKeyCount, count < OlmDevice.oneTimeKeyTarget / 2 { wantsSync = true }
         if let types = news.unusedFallbackKeyTypes, types.isEmpty { wantsSync = true }
         for event in events {
@@ -163,6 +184,7 @@ package actor BotEncryption {
     ///
     /// - Returns: events that can be read now.
     func take(_ news: DeviceNews, in store: OlmTable) throws -> [RoomEvent] {
+        refusals.count(.tooManyMessages, times: UInt64(news.surplus))
         try device?.devicesChanged(of: news.changedUsers, in: store)
         var outcomes: [ToDeviceOutcome] = []
         for event in news.toDevice {
@@ -198,12 +220,9 @@ package actor BotEncryption {
         case nil: return nil
         case .opened(let opened): return opened
         case .missingKey(let sessionID):
-            if held.hold(event, sessionID: sessionID, at: now) {
-                // The key may lie at the homeserver, from a time when we were not there.
-                wantsSync = true
-            } else {
-                refusals.count(.tooManyHeld)
-            }
+            if held.hold(event, sessionID: sessionID, at: now) != nil { refusals.count(.tooManyHeld) }
+            // The key may lie at the homeserver, from a time when we were not there.
+            wantsSync = true
             return nil
         case .refused(let refusal):
             refusals.count(refusal)

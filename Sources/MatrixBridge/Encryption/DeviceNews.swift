@@ -18,12 +18,15 @@ struct DeviceNews {
     /// More to-device messages than a homeserver puts into one transaction or sync, with room to spare.
     static let maximumMessages = 1_000
     static let maximumChangedUsers = 10_000
+    /// Messages beyond the first ``maximumMessages``, which are not taken.
+    var surplus = 0
 
     private static let algorithm = "signed_curve25519"
 
     /// - Parameter body: Of a transaction, which may hold messages and counts of other users and devices of ours.
     init(ofTransaction body: JSONValue, user: UserID, device: DeviceID) {
         let messages = (body["to_device"] ?? body["de.sorunome.msc2409.to_device"])?.array ?? []
+        surplus = max(0, messages.count - Self.maximumMessages)
         toDevice = messages.prefix(Self.maximumMessages).filter {
             $0["to_user_id"]?.string == user.rawValue && $0["to_device_id"]?.string == device.rawValue
         }
@@ -42,7 +45,9 @@ struct DeviceNews {
 
     /// - Parameter body: Of a sync of the device.
     init(ofSync body: JSONValue) {
-        toDevice = Array((body["to_device"]?["events"]?.array ?? []).prefix(Self.maximumMessages))
+        let messages = body["to_device"]?["events"]?.array ?? []
+        surplus = max(0, messages.count - Self.maximumMessages)
+        toDevice = Array(messages.prefix(Self.maximumMessages))
         takeChangedUsers(body["device_lists"])
         if let counts = body["device_one_time_keys_count"]?.object {
             oneTimeKeyCount = Int(clamping: counts[Self.algorithm]?.integer ?? 0)
@@ -50,6 +55,11 @@ struct DeviceNews {
         let fallback =
             body["device_unused_fallback_key_types"] ?? body["org.matrix.msc2732.device_unused_fallback_key_types"]
         unusedFallbackKeyTypes = fallback?.array?.compactMap(\.string)
+    }
+
+    /// - Parameter body: The answer of `/keys/upload`.
+    init(ofUpload body: JSONValue) {
+        oneTimeKeyCount = body["one_time_key_counts"]?.object.map { Int(clamping: $0[Self.algorithm]?.integer ?? 0) }
     }
 
     private mutating func takeChangedUsers(_ lists: JSONValue?) {

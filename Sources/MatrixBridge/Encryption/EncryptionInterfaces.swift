@@ -34,7 +34,12 @@ package protocol ToDeviceMessaging: Sendable {
 
 /// Why an event of an encrypted room could not be encrypted.
 package enum RoomEncryptionFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The homeserver gives us no device.
     case noDevice(String)
+    /// The device is not ready yet, or was replaced just now.
+    case notReady
+    /// No device of a member got the room's key.
+    case nobodyReached
     /// The members of the room are not known, or too many.
     case unknownMembers
     case homeserver(MatrixClientError)
@@ -43,6 +48,8 @@ package enum RoomEncryptionFailure: Error, Equatable, Sendable, CustomStringConv
     package var description: String {
         switch self {
         case .noDevice(let problem): "the bot has no encrypted device: \(problem)"
+        case .notReady: "the bot's encrypted device is not ready yet"
+        case .nobodyReached: "no device of a member could be given the room's key"
         case .unknownMembers: "the room's members are not known, or too many"
         case .homeserver(let error): error.description
         case .store(let error): "the database: \(error)"
@@ -52,7 +59,8 @@ package enum RoomEncryptionFailure: Error, Equatable, Sendable, CustomStringConv
 
 /// Encryption of the events that we send to rooms.
 package protocol RoomEventEncrypting: Sendable {
-    /// Whether events for the room must be encrypted: once a room was encrypted, it is for ever.
+    /// Whether events for the room must be encrypted: once a room was encrypted, it is for ever. True also when that
+    /// cannot be found out within ten seconds.
     func isEncrypted(_ room: RoomID) async -> Bool
 
     /// The content of the `m.room.encrypted` event to send instead; its key is with the devices of the members then.

@@ -10,6 +10,7 @@ struct HeldEvents {
     static let milliseconds: Milliseconds = 60_000
     static let maximumCount = 500
     static let maximumCountOfRoom = 100
+    static let maximumCountOfSender = 30
 
     struct Held {
         var event: RoomEvent
@@ -19,14 +20,31 @@ struct HeldEvents {
 
     private(set) var all: [Held] = []
 
-    /// - Returns: false when too many wait.
-    mutating func hold(_ event: RoomEvent, sessionID: String, at now: UnixMilliseconds) -> Bool {
-        guard all.count < Self.maximumCount,
-            all.count(where: { $0.event.roomID == event.roomID }) < Self.maximumCountOfRoom
-        else { return false }
-        guard !all.contains(where: { $0.event.eventID == event.eventID }) else { return true }
+    /// Where too many wait, the oldest of the sender goes, of the room, or of the room with the most: nobody takes room
+    /// from others.
+    ///
+    /// - Returns: what had to make room.
+    mutating func hold(_ event: RoomEvent, sessionID: String, at now: UnixMilliseconds) -> RoomEvent? {
+        guard !all.contains(where: { $0.event.eventID == event.eventID }) else { return nil }
+        let ofSender = all.count { $0.event.sender == event.sender }
+        let ofRoom = all.count { $0.event.roomID == event.roomID }
+        let index: Int?
+        if ofSender >= Self.maximumCountOfSender {
+            index = all.firstIndex { $0.event.sender == event.sender }
+        } else if ofRoom >= Self.maximumCountOfRoom {
+            index = all.firstIndex { $0.event.roomID == event.roomID }
+        } else if all.count >= Self.maximumCount {
+            var counts: [RoomID: Int] = [:]
+            for held in all { counts[held.event.roomID, default: 0] += 1 }
+            let fullest = counts.max { $0.value < $1.value }?.key
+            index = all.firstIndex { $0.event.roomID == fullest }
+        } else {
+            index = nil
+        }
+        var displaced: RoomEvent?
+        if let index { displaced = all.remove(at: index).event }
         all.append(Held(event: event, sessionID: sessionID, since: now))
-        return true
+        return displaced
     }
 
     /// Those that a room key makes readable, in their order.

@@ -37,6 +37,21 @@ package struct OlmTable: OlmStore {
             .compactMap(\.[0].text)
     }
 
+    package func count(_ kind: OlmRecord.Kind) throws -> Int {
+        let rows = try connection.execute("SELECT COUNT(*) FROM olm_records WHERE kind = ?", [.text(kind.rawValue)])
+        return rows.first.flatMap { $0[0].integer }.map(Int.init) ?? 0
+    }
+
+    package func fullestOwner(_ kind: OlmRecord.Kind) throws -> (owner: String, count: Int)? {
+        let rows = try connection.execute(
+            """
+            SELECT owner, COUNT(*) FROM olm_records WHERE kind = ?
+                GROUP BY owner ORDER BY COUNT(*) DESC, owner LIMIT 1
+            """, [.text(kind.rawValue)])
+        guard let row = rows.first, let owner = row[0].text, let count = row[1].integer else { return nil }
+        return (owner, Int(count))
+    }
+
     package func put(_ record: OlmRecord) throws {
         try connection.execute(
             "INSERT OR REPLACE INTO olm_records (kind, owner, key, value, touched) VALUES (?, ?, ?, ?, ?)",

@@ -16,6 +16,21 @@ package struct DeviceAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { "\(user) \(device)" }
+
+    /// Whether the id can be the name of a member in requests and answers. Strings are equal by what they look like, so
+    /// that of two ids with an accent, composed and not, one would be given the other's keys. All common ids are ASCII.
+    static func isName(_ id: String) -> Bool { id.utf8.allSatisfy { $0 < 0x80 } }
+
+    /// Names the device in the store; unique, because no user id holds a line break.
+    var storeKey: String { "\(user.rawValue)\n\(device.rawValue)" }
+
+    init?(storeKey: String) {
+        let parts = storeKey.split(separator: "\n", maxSplits: 1)
+        guard parts.count == 2, let user = UserID(String(parts[0])), let device = DeviceID(String(parts[1])) else {
+            return nil
+        }
+        self.init(user: user, device: device)
+    }
 }
 
 /// The keys of a device, which it has signed itself.
@@ -39,7 +54,8 @@ package struct DeviceKeys: Hashable, Sendable {
         _ json: JSONObject, address: DeviceAddress, selfSigningKey: String?,
     ) throws(OlmRefusal) {
         let device = address.device.rawValue
-        guard json["user_id"]?.string == address.user.rawValue, json["device_id"]?.string == device,
+        guard json["user_id"]?.string.flatMap(UserID.init) == address.user,
+            json["device_id"]?.string.flatMap(DeviceID.init) == address.device,
             let curve = json["keys"]?["curve25519:\(device)"]?.string, Self.isKey(curve),
             let ed = json["keys"]?["ed25519:\(device)"]?.string, Self.isKey(ed),
             SignedJSON.isSigned(json, by: address.user, name: device, key: ed)
@@ -55,7 +71,7 @@ package struct DeviceKeys: Hashable, Sendable {
     package static func devices(of user: UserID, in answer: JSONValue) -> [DeviceKeys] {
         let selfSigning = CrossSigningAnswer.selfSigningKey(of: user, in: answer)
         return (answer["device_keys"]?[user.rawValue]?.object ?? [:]).compactMap { name, value in
-            guard let device = DeviceID(name), let json = value.object else { return nil }
+            guard let device = DeviceID(name), DeviceAddress.isName(name), let json = value.object else { return nil }
             return try? DeviceKeys(
                 json, address: DeviceAddress(user: user, device: device), selfSigningKey: selfSigning)
         }
@@ -93,7 +109,8 @@ enum CrossSigningAnswer {
 
     /// One key of a usage with the object it stands in.
     static func key(_ usage: String, of user: UserID, in answer: JSONValue) -> (key: String, json: JSONObject)? {
-        guard let json = answer["\(usage)_keys"]?[user.rawValue]?.object, json["user_id"]?.string == user.rawValue,
+        guard let json = answer["\(usage)_keys"]?[user.rawValue]?.object,
+            json["user_id"]?.string.flatMap(UserID.init) == user,
             json["usage"]?.array?.contains(.string(usage)) == true, let keys = json["keys"]?.object, keys.count == 1,
             let entry = keys.first, let key = entry.value.string, entry.key == "ed25519:\(key)", DeviceKeys.isKey(key)
         else { return nil }

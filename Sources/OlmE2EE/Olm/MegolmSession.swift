@@ -104,9 +104,8 @@ final class MegolmInbound {
         guard length != OlmBuffer.error else { throw fault() }
         var consumed = Array(ciphertext.utf8)
         var index: UInt32 = 0
-        let plain = try OlmBuffer.filled(length, fault: fault) {
-            olm_group_decrypt(
-                object, &consumed, consumed.count, $0?.assumingMemoryBound(to: UInt8.self), $1, &index)
+        let plain = try OlmBuffer.decrypted(length, fault: fault) {
+            olm_group_decrypt(object, &consumed, consumed.count, $0.assumingMemoryBound(to: UInt8.self), $1, &index)
         }
         return (plain, index)
     }

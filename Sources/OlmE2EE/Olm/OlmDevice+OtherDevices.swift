@@ -18,7 +18,7 @@ extension OlmDevice {
 
     /// Somebody's devices have changed; it matters only for those we know.
     package mutating func devicesChanged(of users: [UserID], in store: any OlmStore) throws {
-        for user in users {
+        for user in users where DeviceAddress.isName(user.rawValue) {
             guard let record = try store.record(.user, owner: "", key: user.rawValue) else { continue }
             try store.put(OlmRecord(.user, key: user.rawValue, value: record.value, touched: 0))
             usersToQuery.insert(user)
@@ -29,15 +29,16 @@ extension OlmDevice {
     package mutating func needDevices(
         of users: some Sequence<UserID>, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws {
-        for user in users {
+        for user in users where DeviceAddress.isName(user.rawValue) {
             let asked = try store.record(.user, owner: "", key: user.rawValue)?.touched ?? 0
             if now - asked > Self.devicesAreFreshMilliseconds { usersToQuery.insert(user) }
         }
     }
 
-    /// Up to `count` users to ask for now.
-    package mutating func takeUsersToQuery(_ count: Int = 100) -> Set<UserID> {
-        let users = Set(usersToQuery.prefix(count))
+    /// Up to `count` users to ask for now: as many as one answer can be worked through at once.
+    package mutating func takeUsersToQuery(_ count: Int = 20, at now: UnixMilliseconds) -> Set<UserID> {
+        let times = queryTimes
+        let users = Set(usersToQuery.lazy.filter { times.isDue($0, at: now) }.prefix(count))
         usersToQuery.subtract(users)
         return users
     }
@@ -49,7 +50,7 @@ extension OlmDevice {
 
     /// The body of `/keys/query`.
     package static func queryBody(for users: Set<UserID>) -> JSONObject {
-        ["device_keys": .object(Dictionary(uniqueKeysWithValues: users.map { ($0.rawValue, .array([])) }))]
+        ["device_keys": .object(Dictionary(users.map { ($0.rawValue, .array([])) }) { $1 })]
     }
 
     /// Takes the answer of `/keys/query`.
@@ -60,15 +61,24 @@ extension OlmDevice {
     ) throws -> [ToDeviceOutcome] {
         var outcomes: [ToDeviceOutcome] = []
         for user in users.sorted() {
-            // Of a server that did not answer nothing is known; what is stored stays.
-            guard let devices = answer["device_keys"]?[user.rawValue]?.object else { continue }
+            let waiting = try store.records(.waiting, owner: user.serverName.rawValue).filter {
+                WaitingMessage($0)?.sender == user
+            }
+            guard let devices = answer["device_keys"]?[user.rawValue]?.object else {
+                // Of a server that did not answer nothing is known; what is stored stays. It is asked again while
+                // something waits for the answer, or when somebody is written to.
+                queryTimes.failed(user, at: now)
+                if !waiting.isEmpty { usersToQuery.insert(user) }
+                continue
+            }
+            queryTimes.succeeded(user, at: now)
             outcomes += try takeDevices(devices, of: user, answer: answer, in: store, at: now)
                 .map { .refused($0, from: user) }
             try store.put(OlmRecord(.user, key: user.rawValue, touched: now))
-            for record in try store.records(.waiting, owner: user.rawValue).reversed() {
-                try store.remove(.waiting, owner: user.rawValue, key: record.key)
-                guard let content = record.json else { continue }
-                outcomes.append(try receive(content, from: user, mayWait: false, in: store, at: now))
+            for record in waiting.reversed() {
+                try store.remove(.waiting, owner: record.owner, key: record.key)
+                guard let message = WaitingMessage(record) else { continue }
+                outcomes.append(try receive(message, mayWait: false, in: store, at: now))
             }
         }
         return outcomes
@@ -79,36 +89,35 @@ extension OlmDevice {
     ) throws -> [OlmRefusal] {
         var refusals: [OlmRefusal] = []
         let selfSigning = CrossSigningAnswer.selfSigningKey(of: user, in: answer)
-        var known: [String: DeviceKeys] = [:]
-        for record in try store.records(.device, owner: user.rawValue) {
-            known[record.key] = DeviceKeys(record)
+        var known: [DeviceID: DeviceKeys] = [:]
+        for keys in try store.records(.device, owner: user.rawValue).compactMap(DeviceKeys.init) {
+            known[keys.address.device] = keys
         }
-        var kept: Set<String> = []
-        for (name, value) in devices.sorted(by: { $0.key < $1.key }) {
-            guard kept.count < Limit.devicesOfUser else {
-                refusals.append(.tooManyDevices)
-                break
-            }
+        var kept: Set<DeviceID> = []
+        // Signatures take their time, also those that turn out to be wrong.
+        if devices.count > Limit.devicesOfUser { refusals.append(.tooManyDevices) }
+        for (name, value) in devices.sorted(by: { $0.key < $1.key }).prefix(Limit.devicesOfUser) {
             do throws(OlmRefusal) {
+                guard DeviceAddress.isName(name) else { throw .identifierNotASCII }
                 guard let device = DeviceID(name), let json = value.object else { throw .invalidDeviceKeys }
                 let keys = try DeviceKeys(
                     json, address: DeviceAddress(user: user, device: device), selfSigningKey: selfSigning)
-                if let before = known[name], before.ed25519 != keys.ed25519 || before.curve25519 != keys.curve25519 {
-                    kept.insert(name)
+                if let before = known[device], before.ed25519 != keys.ed25519 || before.curve25519 != keys.curve25519 {
+                    kept.insert(device)
                     throw .deviceKeysChanged
                 }
-                kept.insert(name)
-                known[name] = keys
+                kept.insert(device)
+                known[device] = keys
             } catch {
                 refusals.append(error)
             }
         }
-        for (name, keys) in known {
-            if kept.contains(name) {
+        for (device, keys) in known {
+            if kept.contains(device) {
                 try store.put(keys.record(at: now))
             } else {
-                try store.remove(.device, owner: user.rawValue, key: name)
-                try store.removeAll(.session, owner: keys.curve25519)
+                try store.remove(.device, owner: user.rawValue, key: device.rawValue)
+                try store.removeAll(.session, owner: keys.address.storeKey)
             }
         }
         return refusals
@@ -133,7 +142,7 @@ extension OlmDevice {
     // MARK: Claiming
 
     package func hasSession(with device: DeviceKeys, in store: any OlmStore) throws -> Bool {
-        try !store.records(.session, owner: device.curve25519).isEmpty
+        try !store.records(.session, owner: device.address.storeKey).isEmpty
     }
 
     /// The body of `/keys/claim`.
@@ -167,18 +176,19 @@ extension OlmDevice {
                 refusals[device.address] = .invalidOneTimeKey
                 continue
             }
-            try save(session, with: device.curve25519, in: store, at: now)
+            try save(session, with: device.address, in: store, at: now)
         }
         return refusals
     }
 
     func save(
-        _ session: OlmSession, with senderKey: String, in store: any OlmStore, at now: UnixMilliseconds,
+        _ session: OlmSession, with device: DeviceAddress, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws {
         try store.put(
             OlmRecord(
-                .session, owner: senderKey, key: try session.id(), value: try session.pickle(key: key), touched: now))
-        try store.trim(.session, owner: senderKey, to: Limit.sessionsOfPeer)
+                .session, owner: device.storeKey, key: try session.id(), value: try session.pickle(key: key),
+                touched: now))
+        try store.trim(.session, owner: device.storeKey, to: Limit.sessionsOfPeer)
     }
 
     // MARK: Sending
@@ -187,14 +197,22 @@ extension OlmDevice {
     package func encrypt(
         _ type: String, _ content: JSONObject, to device: DeviceKeys, in store: any OlmStore,
     ) throws -> JSONObject? {
-        guard let record = try store.records(.session, owner: device.curve25519).first else { return nil }
-        let session = try OlmSession(pickle: record.value, key: key)
+        var found: (record: OlmRecord, session: OlmSession)?
+        for record in try store.records(.session, owner: device.address.storeKey) where found == nil {
+            if let session = try? OlmSession(pickle: record.value, key: key) {
+                found = (record, session)
+            } else {
+                // A damaged one must not stop all messages to the device.
+                try store.remove(.session, owner: record.owner, key: record.key)
+            }
+        }
+        guard let (record, session) = found else { return nil }
         var plain = JSONValue.object([
             "type": .string(type), "content": .object(content), "sender": .string(address.user.rawValue),
             "sender_device": .string(address.device.rawValue), "keys": .object(["ed25519": .string(ed25519)]),
             "recipient": .string(device.address.user.rawValue),
             "recipient_keys": .object(["ed25519": .string(device.ed25519)]),
-            "sender_device_keys": .object(try deviceKeys(in: store)),
+            "sender_device_keys": .object(signedDeviceKeys),
         ]).compactJSON
         defer { OlmBuffer.wipe(&plain) }
         let message = try session.encrypt(plain)

@@ -10,17 +10,6 @@ extension OlmDevice {
     /// How many one-time keys wait for others, when all is well.
     package static let oneTimeKeyTarget = 50
 
-    /// `device_keys` of `/keys/upload`.
-    package func deviceKeys(in store: any OlmStore) throws -> JSONObject {
-        let device = address.device.rawValue
-        return try sign(
-            [
-                "user_id": .string(address.user.rawValue), "device_id": .string(device),
-                "algorithms": .array([.string(Algorithm.olm), .string(Algorithm.megolm)]),
-                "keys": .object(["curve25519:\(device)": .string(curve25519), "ed25519:\(device)": .string(ed25519)]),
-            ], with: try account(from: store))
-    }
-
     /// The body of the `/keys/upload` that is due; nil when none is.
     ///
     /// Keys that were made and not marked as published are in it again.
@@ -41,10 +30,19 @@ extension OlmDevice {
                 oneTime = try Self.keys(account.oneTimeKeys())
             }
         }
-        if let unusedFallbackKeyTypes, fallback.isEmpty, !unusedFallbackKeyTypes.contains(Algorithm.oneTimeKey) {
+        // The one before the last is gone for good. Hence once an hour at most: whoever uses them up shall not make
+        // slow messages of others unreadable.
+        let isReplaceable = try store.record(.oldFallbackKey, owner: "", key: "") == nil
+        if let unusedFallbackKeyTypes, fallback.isEmpty, isReplaceable,
+            !unusedFallbackKeyTypes.contains(Algorithm.oneTimeKey)
+        {
             try account.generateFallbackKey()
             fallback = try Self.keys(account.unpublishedFallbackKey())
-            try store.put(OlmRecord(.oldFallbackKey, touched: now))
+            // The first one takes nobody's place, and may be replaced as soon as it was used.
+            if try store.record(.fallbackKey, owner: "", key: "") != nil {
+                try store.put(OlmRecord(.oldFallbackKey, touched: now))
+            }
+            try store.put(OlmRecord(.fallbackKey, touched: now))
         }
         guard !oneTime.isEmpty || !fallback.isEmpty else { return nil }
         var body: JSONObject = [:]
@@ -125,7 +123,7 @@ extension OlmDevice {
     private func signatures(from store: any OlmStore) throws -> JSONObject {
         let selfSigning = try crossSigningKey("self_signing", from: store)
         let master = try crossSigningKey("master", from: store).publicKey
-        let device = try deviceKeys(in: store)
+        let device = signedDeviceKeys
         let signedDevice = SignedJSON.adding(
             try selfSigning.sign(SignedJSON.signedBytes(of: device)), by: address.user,
             keyID: "ed25519:\(selfSigning.publicKey)", to: device)

@@ -42,8 +42,9 @@ extension OlmDevice {
         guard let sender = event["sender"]?.string.flatMap(UserID.init), let type = event["type"]?.string,
             type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
         else { return .refused(.malformed, from: nil) }
+        guard DeviceAddress.isName(sender.rawValue) else { return .refused(.identifierNotASCII, from: sender) }
         switch type {
-        case "m.room.encrypted": return try receive(content, from: sender, mayWait: true, in: store, at: now)
+        case "m.room.encrypted": return try receive(content, from: sender, in: store, at: now)
         case "m.room_key_request": return .refused(.roomKeyRequest, from: sender)
         case "m.room_key.withheld", "org.matrix.room_key.withheld":
             // The other side has no session with us: begin one, at most as often as after a broken message.
@@ -57,9 +58,8 @@ extension OlmDevice {
         }
     }
 
-    /// - Parameter mayWait: Whether the sender's devices can still be asked for.
-    mutating func receive(
-        _ content: JSONObject, from sender: UserID, mayWait: Bool, in store: any OlmStore, at now: UnixMilliseconds,
+    private mutating func receive(
+        _ content: JSONObject, from sender: UserID, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> ToDeviceOutcome {
         do {
             guard content["algorithm"]?.string == Algorithm.olm else { throw OlmRefusal.unknownAlgorithm }
@@ -71,48 +71,85 @@ extension OlmDevice {
                 let body = ciphertext["body"]?.string, !body.isEmpty, body.utf8.count <= Limit.ciphertext,
                 UnpaddedBase64.decode(body) != nil
             else { throw OlmRefusal.malformed }
-            let digest = Self.digest(body)
+            // With the sender, so that nobody makes another's message a repetition by sending it first.
+            let digest = Self.digest("\(sender.rawValue)\n\(senderKey)\n\(body)")
+            waitingNumber += 1
+            return try receive(
+                WaitingMessage(
+                    sender: sender, digest: digest, senderKey: senderKey,
+                    message: OlmMessage(kind: kind, body: Array(body.utf8)), number: waitingNumber),
+                mayWait: true, in: store, at: now)
+        } catch let refusal as OlmRefusal {
+            return .refused(refusal, from: sender)
+        }
+    }
+
+    /// - Parameter mayWait: Whether the sender's devices can still be asked for.
+    mutating func receive(
+        _ waiting: WaitingMessage, mayWait: Bool, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws -> ToDeviceOutcome {
+        let (sender, digest, message) = (waiting.sender, waiting.digest, waiting.message)
+        do {
             guard try store.record(.seen, owner: "", key: digest) == nil else { throw OlmRefusal.repetition }
-            let device = try device(ofSenderKey: senderKey, of: sender, in: store)
+            let device = try device(ofSenderKey: waiting.senderKey, of: sender, in: store)
             guard let device, device.isCrossSigned || !mayWait else {
                 guard mayWait else { throw OlmRefusal.unknownDevice }
-                return try wait(content, digest: digest, from: sender, in: store, at: now)
+                return try wait(waiting, in: store, at: now)
             }
-            let message = OlmMessage(kind: kind, body: Array(body.utf8))
-            guard var plain = try open(message, from: device, in: store, at: now) else {
+            guard var opened = try open(message, from: device, in: store) else {
                 try renew(device, in: store, at: now)
                 throw OlmRefusal.undecryptable
             }
-            defer { OlmBuffer.wipe(&plain) }
+            defer { OlmBuffer.wipe(&opened.plain) }
+            // A message that another device wrote, and this one passes on as its own, uses nothing up.
+            let inside = try checked(opened.plain, from: device)
+            try save(opened.session, with: device.address, in: store, at: now)
+            if let account = opened.account { try save(account, in: store, at: now) }
             try store.put(OlmRecord(.seen, key: digest, touched: now))
-            return try take(try checked(plain, from: device), in: store, at: now)
+            return try take(inside, from: device, in: store, at: now)
         } catch let refusal as OlmRefusal {
             return .refused(refusal, from: sender)
         }
     }
 
     private mutating func wait(
-        _ content: JSONObject, digest: String, from sender: UserID, in store: any OlmStore, at now: UnixMilliseconds,
+        _ message: WaitingMessage, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> ToDeviceOutcome {
-        let waiting = try store.records(.waiting, owner: sender.rawValue)
-        guard waiting.count < Limit.waitingOfSender || waiting.contains(where: { $0.key == digest }),
-            try store.owners(.waiting).count < Limit.waiting
+        let server = message.sender.serverName.rawValue
+        let waiting = try store.records(.waiting, owner: server)
+        let ofSender = waiting.compactMap(WaitingMessage.init).filter { $0.sender == message.sender }
+        guard !ofSender.contains(where: { $0.digest == message.digest }) else { return .waiting }
+        let record = message.record(at: now)
+        let bytes = waiting.reduce(record.value.count) { $0 + $1.value.count }
+        guard ofSender.count < Limit.waitingOfSender, waiting.count < Limit.waitingOfServer,
+            bytes <= Limit.waitingBytesOfServer
         else { throw OlmRefusal.tooManyWaiting }
-        // Only what is for us: an event may hold ciphertexts for many devices.
-        var kept = content
-        kept["ciphertext"] = .object((content["ciphertext"]?.object ?? [:]).filter { $0.key == curve25519 })
-        try store.put(OlmRecord(.waiting, owner: sender.rawValue, key: digest, json: kept, touched: now))
-        usersToQuery.insert(sender)
+        if try store.count(.waiting) >= Limit.waiting, let fullest = try store.fullestOwner(.waiting) {
+            // One server with many users takes no room from the others.
+            guard fullest.count > waiting.count else { throw OlmRefusal.tooManyWaiting }
+            try store.trim(.waiting, owner: fullest.owner, to: fullest.count - 1)
+            displaced += 1
+        }
+        try store.put(record)
+        usersToQuery.insert(message.sender)
         return .waiting
+    }
+
+    /// A decrypted message and what its decryption changed, which is not stored yet.
+    private struct Opened {
+        var plain: [UInt8]
+        var session: OlmSession
+        /// Without the one-time key that the message used.
+        var account: OlmAccount?
     }
 
     /// Decrypts with the sessions that the sender has with us, or with the one that the message begins; nil when none
     /// can.
     private func open(
-        _ message: OlmMessage, from device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds,
-    ) throws -> [UInt8]? {
+        _ message: OlmMessage, from device: DeviceKeys, in store: any OlmStore,
+    ) throws -> Opened? {
         let senderKey = device.curve25519
-        for record in try store.records(.session, owner: senderKey) {
+        for record in try store.records(.session, owner: device.address.storeKey) {
             guard let session = try? OlmSession(pickle: record.value, key: key) else { continue }
             if message.kind == .preKey, !session.matches(identityKey: senderKey, message: message.body) { continue }
             guard let plain = try? session.decrypt(message) else {
@@ -120,8 +157,7 @@ extension OlmDevice {
                 if message.kind == .preKey { return nil }
                 continue
             }
-            try save(session, with: senderKey, in: store, at: now)
-            return plain
+            return Opened(plain: plain, session: session)
         }
         guard message.kind == .preKey else { return nil }
         let account = try account(from: store)
@@ -129,29 +165,29 @@ extension OlmDevice {
             let plain = try? session.decrypt(message)
         else { return nil }
         account.forgetOneTimeKey(of: session)
-        try save(account, in: store, at: now)
-        try save(session, with: senderKey, in: store, at: now)
-        return plain
+        return Opened(plain: plain, session: session, account: account)
     }
 
     /// The checks of "Validation of incoming decrypted events".
-    private func checked(_ plain: [UInt8], from device: DeviceKeys) throws(OlmRefusal) -> ToDeviceMessage {
-        guard let event = try? JSONValue.parse(plain), let type = event["type"]?.string,
-            type.utf8.count <= MatrixText.maximumByteCount, let content = event["content"]?.object
-        else { throw .malformedPlaintext }
-        guard event["sender"]?.string == device.address.user.rawValue else { throw .wrongSender }
-        guard event["recipient"]?.string == address.user.rawValue,
+    private func checked(_ plain: [UInt8], from device: DeviceKeys) throws(OlmRefusal) -> JSONValue {
+        guard let event = try? JSONValue.parse(plain) else { throw .malformedPlaintext }
+        guard event["sender"]?.string.flatMap(UserID.init) == device.address.user else { throw .wrongSender }
+        guard event["recipient"]?.string.flatMap(UserID.init) == address.user,
             event["recipient_keys"]?["ed25519"]?.string == ed25519
         else { throw .wrongRecipient }
         guard event["keys"]?["ed25519"]?.string == device.ed25519 else { throw .wrongFingerprint }
-        guard type != "m.room.encrypted" else { throw .nestedEncryption }
-        guard device.isCrossSigned else { throw .notCrossSigned }
-        return ToDeviceMessage(sender: device.address, type: type, content: content)
+        return event
     }
 
     private func take(
-        _ message: ToDeviceMessage, in store: any OlmStore, at now: UnixMilliseconds,
+        _ event: JSONValue, from device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> ToDeviceOutcome {
+        guard let type = event["type"]?.string, type.utf8.count <= MatrixText.maximumByteCount,
+            let content = event["content"]?.object
+        else { throw OlmRefusal.malformedPlaintext }
+        guard type != "m.room.encrypted" else { throw OlmRefusal.nestedEncryption }
+        guard device.isCrossSigned else { throw OlmRefusal.notCrossSigned }
+        let message = ToDeviceMessage(sender: device.address, type: type, content: content)
         switch message.type {
         case "m.dummy": return .dummy
         case "m.forwarded_room_key": throw OlmRefusal.forwardedRoomKey
@@ -162,16 +198,29 @@ extension OlmDevice {
 
     // MARK: Fresh sessions
 
+    static let dueRenewals = "due"
+
     private mutating func renew(_ device: DeviceKeys, in store: any OlmStore, at now: UnixMilliseconds) throws {
-        let last = try store.record(.renewal, owner: "", key: device.curve25519)?.touched
+        let name = device.address.storeKey
+        let last = try store.record(.renewal, owner: "", key: name)?.touched
         if let last, now - last < Self.renewalMilliseconds, now >= last { return }
-        try store.put(OlmRecord(.renewal, key: device.curve25519, touched: now))
+        guard try store.record(.renewal, owner: Self.dueRenewals, key: name) == nil else { return }
+        try store.put(OlmRecord(.renewal, owner: Self.dueRenewals, key: name, touched: now))
         devicesToRenew.insert(device.address)
     }
 
-    /// Devices to which a one-time key is to be claimed and an `m.dummy` sent.
-    package mutating func takeDevicesToRenew() -> Set<DeviceAddress> {
-        defer { devicesToRenew = [] }
-        return devicesToRenew
+    /// Devices to which a one-time key is to be claimed and an `m.dummy` sent now. They stay due, also over a restart,
+    /// until ``wasRenewed(_:in:at:)``.
+    package func devicesToRenew(at now: UnixMilliseconds) -> Set<DeviceAddress> {
+        devicesToRenew.filter { claimTimes.isDue($0, at: now) }
+    }
+
+    /// The dummy went out to the device, or the device is gone.
+    package mutating func wasRenewed(
+        _ device: DeviceAddress, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        devicesToRenew.remove(device)
+        try store.remove(.renewal, owner: Self.dueRenewals, key: device.storeKey)
+        try store.put(OlmRecord(.renewal, key: device.storeKey, touched: now))
     }
 }

@@ -27,20 +27,60 @@ extension OlmDevice {
             let session = try? MegolmInbound(sessionKey: sessionKey)
         else { throw OlmRefusal.malformedRoomKey }
         guard try session.id() == sessionID else { throw OlmRefusal.roomKeyMismatch }
-        if let record = try store.record(.inbound, owner: room.rawValue, key: sessionID),
-            let known = record.json.flatMap(RoomKeyRecord.init)
-        {
+        let user = message.sender.user
+        let known = try roomKey(sessionID, of: user, in: room, store: store)
+        if let known {
             guard known.sender == message.sender else { throw OlmRefusal.roomKeyOfOtherDevice }
-            let before = try MegolmInbound(pickle: known.pickle, key: key)
-            guard session.firstKnownIndex < before.firstKnownIndex else {
+            guard session.firstKnownIndex < known.session.firstKnownIndex else {
                 return .roomKey(room, sessionID: sessionID)
             }
         }
         let record = RoomKeyRecord(sender: message.sender, pickle: try session.pickle(key: key))
+        let kind = known?.kind ?? .unprovenInbound
         try store.put(
-            OlmRecord(.inbound, owner: room.rawValue, key: sessionID, json: record.json, touched: now))
-        try store.trim(.inbound, owner: room.rawValue, to: Limit.inboundOfRoom)
+            OlmRecord(
+                kind, owner: user.rawValue, key: RoomKeyRecord.key(room, sessionID), json: record.json, touched: now))
+        try store.trim(.unprovenInbound, owner: user.rawValue, to: Limit.unprovenInboundOfUser)
         return .roomKey(room, sessionID: sessionID)
+    }
+
+    /// A stored session of a device, opened.
+    private struct RoomKey {
+        var sender: DeviceAddress
+        var session: MegolmInbound
+        var kind: OlmRecord.Kind
+    }
+
+    /// The session that a user gave us: with another's name on it, it is another session. One that is damaged is
+    /// removed, so that its owner can give it again.
+    private func roomKey(
+        _ sessionID: String, of user: UserID, in room: RoomID, store: any OlmStore,
+    ) throws -> RoomKey? {
+        let name = RoomKeyRecord.key(room, sessionID)
+        for kind in [OlmRecord.Kind.inbound, .unprovenInbound] {
+            guard let record = try store.record(kind, owner: user.rawValue, key: name) else { continue }
+            if let known = record.json.flatMap(RoomKeyRecord.init), known.sender.user == user,
+                let session = try? MegolmInbound(pickle: known.pickle, key: key)
+            {
+                return RoomKey(sender: known.sender, session: session, kind: kind)
+            }
+            try store.remove(kind, owner: user.rawValue, key: name)
+        }
+        return nil
+    }
+
+    /// Stores that a session was of use: its user writes in the room with it, so that no key of rooms that nobody saw
+    /// pushes it out.
+    private func wasUsed(
+        _ key: RoomKey, id: String, in room: RoomID, store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        let (owner, name) = (key.sender.user.rawValue, RoomKeyRecord.key(room, id))
+        guard var record = try store.record(key.kind, owner: owner, key: name) else { return }
+        try store.remove(key.kind, owner: owner, key: name)
+        record.kind = .inbound
+        record.touched = now
+        try store.put(record)
+        try store.trim(.inbound, owner: owner, to: Limit.inboundOfUser)
     }
 
     /// Decrypts an `m.room.encrypted` event.
@@ -53,28 +93,29 @@ extension OlmDevice {
                 let ciphertext = event.content["ciphertext"]?.string, !ciphertext.isEmpty,
                 ciphertext.utf8.count <= Limit.ciphertext, UnpaddedBase64.decode(ciphertext) != nil
             else { throw OlmRefusal.malformed }
-            guard let record = try store.record(.inbound, owner: event.roomID.rawValue, key: sessionID),
-                let known = record.json.flatMap(RoomKeyRecord.init)
-            else { return .missingKey(sessionID: sessionID) }
-            guard known.sender.user == event.sender else { throw OlmRefusal.eventOfOtherUser }
-            let session = try MegolmInbound(pickle: known.pickle, key: key)
+            guard DeviceAddress.isName(event.sender.rawValue) else { throw OlmRefusal.identifierNotASCII }
+            guard let known = try roomKey(sessionID, of: event.sender, in: event.roomID, store: store) else {
+                return .missingKey(sessionID: sessionID)
+            }
             let plain: [UInt8]
             let index: UInt32
             do throws(OlmFault) {
-                (plain, index) = try session.decrypt(ciphertext)
+                (plain, index) = try known.session.decrypt(ciphertext)
             } catch {
                 throw OlmRefusal.eventUndecryptable
             }
             guard let inner = try? JSONValue.parse(plain), let type = inner["type"]?.string, !type.isEmpty,
                 type.utf8.count <= MatrixText.maximumByteCount, var content = inner["content"]?.object
             else { throw OlmRefusal.malformedPlaintext }
-            guard inner["room_id"]?.string == event.roomID.rawValue else { throw OlmRefusal.wrongRoom }
+            guard inner["room_id"]?.string.flatMap(RoomID.init) == event.roomID else { throw OlmRefusal.wrongRoom }
             guard type != "m.room.encrypted" else { throw OlmRefusal.nestedEncryption }
-            let used = try store.record(.index, owner: sessionID, key: "\(index)")
+            let owner = "\(event.sender.rawValue)\n\(sessionID)"
+            let used = try store.record(.index, owner: owner, key: "\(index)")
             guard used.map({ $0.value == Array(event.eventID.rawValue.utf8) }) ?? true else { throw OlmRefusal.replay }
             try store.put(
                 OlmRecord(
-                    .index, owner: sessionID, key: "\(index)", value: Array(event.eventID.rawValue.utf8), touched: now))
+                    .index, owner: owner, key: "\(index)", value: Array(event.eventID.rawValue.utf8), touched: now))
+            try wasUsed(known, id: sessionID, in: event.roomID, store: store, at: now)
             // Relations stand outside, where servers can read them.
             if content["m.relates_to"] == nil { content["m.relates_to"] = event.content["m.relates_to"] }
             return .opened(event.decrypted(type: type, content: content, by: known.sender.device))
@@ -100,6 +141,9 @@ struct RoomKeyRecord {
         else { return nil }
         self.init(sender: DeviceAddress(user: user, device: device), pickle: Array(pickle.utf8))
     }
+
+    /// Unique, because no room id holds a line break.
+    static func key(_ room: RoomID, _ sessionID: String) -> String { "\(room.rawValue)\n\(sessionID)" }
 
     var json: JSONObject {
         [

@@ -13,6 +13,8 @@ package struct RoomKeyDistribution: Sendable {
     package var recipients: [DeviceKeys]
     /// Devices that nobody has cross-signed: they are told that they get none.
     package var refused: [DeviceKeys]
+    /// Whether the key is with some device already.
+    package var hasHolders: Bool
     /// The content of `m.room_key`.
     package var content: JSONObject
 
@@ -32,9 +34,16 @@ extension OlmDevice {
     static let rotationMilliseconds: Milliseconds = 7 * 24 * 3_600_000
     static let rotationMessages: UInt32 = 100
 
-    /// Whether we have ever encrypted in a room: then it stays encrypted for us, whatever its state says later.
-    package func hasEncrypted(in room: RoomID, store: any OlmStore) throws -> Bool {
-        try store.record(.outbound, owner: room.rawValue, key: "") != nil
+    /// Whether a room was ever seen encrypted: then it stays encrypted for us, whatever its state says later.
+    package static func isEncrypted(_ room: RoomID, in store: any OlmStore) throws -> Bool {
+        try store.record(.encryptedRoom, owner: "", key: room.rawValue) != nil
+    }
+
+    /// An encrypted event was seen in the room, or is about to be sent there.
+    package static func sawEncryption(
+        in room: RoomID, store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        try store.put(OlmRecord(.encryptedRoom, key: room.rawValue, touched: now))
     }
 
     /// The session for the next event of a room; a new one when there is none, it is used up, or somebody who has its
@@ -45,18 +54,21 @@ extension OlmDevice {
         of room: RoomID, to devices: [DeviceKeys], in store: any OlmStore, at now: UnixMilliseconds,
     ) throws -> RoomKeyDistribution {
         let trusted = devices.filter(\.isCrossSigned)
-        let allowed = Set(trusted.map(\.address.shareKey))
+        let allowed = Set(trusted.map(\.address.storeKey))
         var shared: Set<String> = []
         var session: MegolmOutbound?
+        var hasHolders = false
         var sessionID = ""
         if let known = try outbound(of: room, in: store) {
             sessionID = try known.session.id()
             let shares = try store.records(.share, owner: sessionID)
-            shared = Set(shares.map(\.key))
-            let holders = Set(shares.filter { !$0.value.isEmpty }.map(\.key))
+            shared = Set(shares.filter { $0.value != Self.intended }.map(\.key))
+            let holders = Set(shares.filter { !$0.value.isEmpty && !$0.key.isEmpty }.map(\.key))
+            let isComplete = shared.contains("")
             let isFresh = now >= known.made && now - known.made < Self.rotationMilliseconds
-            if isFresh, known.session.messageCount < Self.rotationMessages, holders.isSubset(of: allowed) {
+            if isFresh, isComplete, known.session.messageCount < Self.rotationMessages, holders.isSubset(of: allowed) {
                 session = known.session
+                hasHolders = shares.contains { $0.value == Self.sent }
             } else {
                 try store.removeAll(.share, owner: sessionID)
                 shared = []
@@ -65,17 +77,36 @@ extension OlmDevice {
         let current = try session ?? MegolmOutbound()
         if session == nil {
             sessionID = try current.id()
+            try Self.sawEncryption(in: room, store: store, at: now)
+            try store.put(OlmRecord(.share, owner: sessionID, touched: now))
             try store.put(
                 OlmRecord(.outbound, owner: room.rawValue, value: try current.pickle(key: key), touched: now))
         }
         return RoomKeyDistribution(
-            room: room, sessionID: sessionID, recipients: trusted.filter { !shared.contains($0.address.shareKey) },
-            refused: devices.filter { !$0.isCrossSigned && !shared.contains($0.address.shareKey) },
+            room: room, sessionID: sessionID, recipients: trusted.filter { !shared.contains($0.address.storeKey) },
+            refused: devices.filter { !$0.isCrossSigned && !shared.contains($0.address.storeKey) },
+            hasHolders: hasHolders,
             content: [
                 "algorithm": .string(Algorithm.megolm), "room_id": .string(room.rawValue),
                 "session_id": .string(sessionID), "session_key": .string(try current.sessionKey()),
             ])
     }
+
+    /// The key is about to go out: whoever it is sent to counts as one who has it from now on, whatever becomes of the
+    /// sending, so that a session which is given to somebody who leaves meanwhile is not used any more.
+    package func willBeSent(
+        _ distribution: RoomKeyDistribution, in store: any OlmStore, at now: UnixMilliseconds,
+    ) throws {
+        for device in distribution.recipients {
+            try store.put(
+                OlmRecord(
+                    .share, owner: distribution.sessionID, key: device.address.storeKey, value: Self.intended,
+                    touched: now))
+        }
+    }
+
+    private static let intended: [UInt8] = [0]
+    private static let sent: [UInt8] = [1]
 
     /// The key went out to some devices, and others were told that they get none.
     package func wereSent(
@@ -84,10 +115,10 @@ extension OlmDevice {
     ) throws {
         for device in recipients {
             try store.put(
-                OlmRecord(.share, owner: distribution.sessionID, key: device.shareKey, value: [1], touched: now))
+                OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, value: Self.sent, touched: now))
         }
         for device in refused {
-            try store.put(OlmRecord(.share, owner: distribution.sessionID, key: device.shareKey, touched: now))
+            try store.put(OlmRecord(.share, owner: distribution.sessionID, key: device.storeKey, touched: now))
         }
     }
 
@@ -117,11 +148,7 @@ extension OlmDevice {
         of room: RoomID, in store: any OlmStore,
     ) throws -> (session: MegolmOutbound, made: UnixMilliseconds)? {
         guard let record = try store.record(.outbound, owner: room.rawValue, key: "") else { return nil }
-        return (try MegolmOutbound(pickle: record.value, key: key), record.touched)
+        // A damaged one makes room for the next.
+        return (try? MegolmOutbound(pickle: record.value, key: key)).map { ($0, record.touched) }
     }
-}
-
-extension DeviceAddress {
-    /// Unique, because no user id holds a line break.
-    fileprivate var shareKey: String { "\(user.rawValue)\n\(device.rawValue)" }
 }

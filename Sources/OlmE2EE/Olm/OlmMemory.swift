@@ -14,6 +14,8 @@ package struct OlmFault: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// The system gave no random bytes.
     static let noRandomness = OlmFault(code: "NO_RANDOMNESS")
+    /// libolm's name for a message that is none.
+    static let badFormat = OlmFault(code: "BAD_MESSAGE_FORMAT")
 }
 
 /// The memory of one libolm object, which libolm itself does not allocate; wiped with the object's own function and
@@ -58,6 +60,27 @@ enum OlmBuffer {
         }
         guard written != error else { throw fault() }
         return written < count ? Array(bytes.prefix(written)) : bytes
+    }
+
+    /// Runs a call that decrypts into `count` bytes, the length of the ciphertext.
+    ///
+    /// libolm does not look whether AES-CBC can have made the ciphertext: of another length than whole blocks it writes
+    /// beyond the buffer, of none it reads before it, with a right MAC that any sender can make. Hence the check; the
+    /// block before and after is for whatever else there may be.
+    static func decrypted(
+        _ count: Int, fault: () -> OlmFault, _ call: (UnsafeMutableRawPointer, Int) -> Int,
+    ) throws(OlmFault) -> [UInt8] {
+        let block = 16
+        guard count > 0, count.isMultiple(of: block) else { throw .badFormat }
+        var written = error
+        var padded = [UInt8](repeating: 0, count: count + 2 * block)
+        padded.withUnsafeMutableBytes { buffer in
+            if let base = buffer.baseAddress { written = call(base + block, count) }
+        }
+        defer { wipe(&padded) }
+        guard written != error else { throw fault() }
+        guard written <= count else { throw .badFormat }
+        return Array(padded[block..<block + written])
     }
 
     /// Runs a call that consumes `count` random bytes, and wipes them.

@@ -38,6 +38,12 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
     case notCrossSigned
     /// No part of the service takes messages of the type.
     case unclaimedType
+    /// Our own stored keys are damaged: messages of a transaction were not read.
+    case deviceFault
+    /// The part of the service that takes messages of the type did not keep up.
+    case tooManyForTaker
+    /// More messages than a transaction or a sync may have.
+    case tooManyMessages
     /// A key that another device passes on.
     case forwardedRoomKey
     /// Somebody wants room keys from us.
@@ -50,10 +56,8 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
     case malformedRoomKey
     /// The key belongs to another session than it says.
     case roomKeyMismatch
-    /// Another device gave us the session before.
+    /// Another device of the user gave us the session before.
     case roomKeyOfOtherDevice
-    /// Another user than the owner of the session sent the event.
-    case eventOfOtherUser
     case eventUndecryptable
     /// The event was encrypted for another room.
     case wrongRoom
@@ -66,6 +70,8 @@ package enum OlmRefusal: String, Error, CaseIterable, Sendable {
 
     // Keys of others.
 
+    /// A user or device whose id goes beyond ASCII: as names of members such ids could stand for each other.
+    case identifierNotASCII
     /// The keys of a device are not signed by it, or not its own.
     case invalidDeviceKeys
     /// A device has other keys than before.

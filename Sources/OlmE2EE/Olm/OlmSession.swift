@@ -76,7 +76,7 @@ final class OlmSession {
         let length = olm_decrypt_max_plaintext_length(object, message.kind.rawValue, &measured, measured.count)
         guard length != OlmBuffer.error else { throw fault() }
         var consumed = message.body
-        return try OlmBuffer.filled(length, fault: fault) {
+        return try OlmBuffer.decrypted(length, fault: fault) {
             olm_decrypt(object, message.kind.rawValue, &consumed, consumed.count, $0, $1)
         }
     }

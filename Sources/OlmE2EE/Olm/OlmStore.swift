@@ -14,9 +14,13 @@ package struct OlmRecord: Equatable, Sendable {
         case seeds
         /// The fallback key before the current one, while it is usable; one row.
         case oldFallbackKey
+        /// How often the device's memory was marked as new; one row.
+        case generation
+        /// That a fallback key was made; one row.
+        case fallbackKey
         /// Where the next catch-up sync begins; one row.
         case syncToken
-        /// Olm sessions, by the other side's curve25519 key.
+        /// Olm sessions, by the other device. Not by its curve25519 key: whoever knows that can publish it as theirs.
         case session
         /// Verified keys of devices, by user.
         case device
@@ -24,17 +28,21 @@ package struct OlmRecord: Equatable, Sendable {
         case user
         /// Digests of Olm messages that were decrypted.
         case seen
-        /// Messages that wait for the keys of their sender's devices, by sender.
+        /// Messages that wait for the keys of their sender's devices, by the sender's server.
         case waiting
-        /// Devices to which a fresh session was made because an old one was broken, and when.
+        /// Devices to which a fresh session was made because an old one was broken, and when; with the owner `due`,
+        /// those to which it is still to be made.
         case renewal
-        /// Megolm sessions of others, by room.
+        /// Megolm sessions of others, by their user: those that an event of the room was read with, and those not.
         case inbound
-        /// Which event used which index, by Megolm session.
+        case unprovenInbound
+        /// Which event used which index, by user and Megolm session.
         case index
         /// Our Megolm session, by room.
         case outbound
-        /// Who has the key of our Megolm session, by session.
+        /// Rooms that are encrypted, for ever.
+        case encryptedRoom
+        /// Who has the key of our Megolm session, by session; with an empty key, that all of them are here.
         case share
     }
 
@@ -67,6 +75,9 @@ package protocol OlmStore {
     func record(_ kind: OlmRecord.Kind, owner: String, key: String) throws -> OlmRecord?
     /// The last touched first.
     func records(_ kind: OlmRecord.Kind, owner: String) throws -> [OlmRecord]
+    func count(_ kind: OlmRecord.Kind) throws -> Int
+    /// The owner with the most records of the kind; nil when there are none.
+    func fullestOwner(_ kind: OlmRecord.Kind) throws -> (owner: String, count: Int)?
     /// Every owner of records of the kind.
     func owners(_ kind: OlmRecord.Kind) throws -> [String]
     /// Stores in place of one with the same kind, owner and key.

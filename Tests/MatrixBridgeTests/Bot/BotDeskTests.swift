@@ -90,6 +90,7 @@ struct BotDeskTests {
 
     @Test("a room may be named by its alias, and the permission is that of the room it means")
     func alias() async throws {
+        know([Self.alice, Self.bot])
         let meant = Identifier.room("!meant:example.com")
         var known = RoomFacts()
         known.authority.powerLevels = RoomPowerLevels(["users": .object([Self.alice.rawValue: .integer(50)])])
@@ -146,6 +147,85 @@ struct BotDeskTests {
         #expect(await sent.first?["body"]?.string?.contains("cannot read encrypted") == isEncrypted)
         know([Self.alice, Self.bot, Identifier.user("@bob:example.com")], isEncrypted: isEncrypted)
         await desk.greet(Self.room)
+        #expect(await sent.count == 1)
+    }
+
+    /// Stands for the encrypted device: encrypts nothing, and says what it was asked for.
+    private actor Encryptor: RoomEventEncrypting {
+        let room: Bool
+        let failure: RoomEncryptionFailure?
+
+        init(room: Bool, failure: RoomEncryptionFailure?) {
+            self.room = room
+            self.failure = failure
+        }
+
+        func isEncrypted(_ room: RoomID) async -> Bool { self.room }
+
+        func encrypted(
+            _ type: String, _ content: JSONObject, in room: RoomID,
+        ) async throws(RoomEncryptionFailure) -> JSONObject {
+            if let failure { throw failure }
+            return ["algorithm": .string("m.megolm.v1.aes-sha2")]
+        }
+    }
+
+    private func desk(_ encryption: Encryptor?) async -> BotDesk {
+        for type in ["m.room.message", "m.room.encrypted"] {
+            await homeserver.answer("/send/\(type)/", with: .success(.json(.object(["event_id": .string("$sent")]))))
+        }
+        return BotDesk(
+            table: BotCommandTable([BotCommand("ping", summary: "", permission: .everybody) { _ in .text("pong") }]),
+            administrators: [], bot: Self.bot,
+            client: MatrixClient(
+                transport: homeserver, baseURL: FakeHomeserver.localBaseURL, asToken: FakeHomeserver.asToken),
+            facts: facts, encryption: encryption, clock: clock.clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    @Test("an encrypted command has an encrypted answer or none, whatever is known about the room")
+    func encryptedCommand() async throws {
+        let event = RoomEvent(
+            type: "m.room.encrypted", sender: Self.alice, roomID: Self.room,
+            eventID: try #require(EventID("$question")), originServerTimestamp: clock.now, content: [:]
+        ).decrypted(
+            type: "m.room.message", content: ["msgtype": .string("m.text"), "body": .string("ping")],
+            by: Identifier.device("ALICE"))
+        guard case .message(let question) = CallEvent.decode(event) else {
+            Issue.record("the event is no message")
+            return
+        }
+        know([Self.alice, Self.bot])
+        await desk(Encryptor(room: false, failure: nil)).answer(question)
+        #expect(await homeserver.requests.map(\.url).count { $0.contains("/send/m.room.encrypted/") } == 1)
+        for failure in [RoomEncryptionFailure.noDevice("none"), .notReady, .unknownMembers, .nobodyReached] {
+            let desk = await desk(Encryptor(room: false, failure: failure))
+            await desk.answer(question)
+            #expect(desk.events.all[.replyFailed] == 1)
+        }
+        #expect(await sent.isEmpty)
+        // Nor is there a reply in the clear where nothing is known about the room.
+        let clear = try #require(try message("!call ping"))
+        await desk(Encryptor(room: true, failure: .unknownMembers)).answer(clear)
+        #expect(await sent.isEmpty)
+    }
+
+    @Test("without facts about a room, which may be encrypted, nothing is said in the clear")
+    func unknownRoom() async throws {
+        let desk = await desk(nil)
+        await desk.answer(try #require(try message("!call ping")))
+        #expect(await sent.isEmpty)
+        #expect(desk.events.all[.replyFailed] == 1)
+    }
+
+    @Test("only where the homeserver gives no device is that said in the clear")
+    func apology() async {
+        know([Self.alice, Self.bot], isEncrypted: true)
+        for failure in [RoomEncryptionFailure.notReady, .unknownMembers, .nobodyReached, .store("full")] {
+            await desk(Encryptor(room: true, failure: failure)).greet(Self.room)
+        }
+        #expect(await sent.isEmpty)
+        await desk(Encryptor(room: true, failure: .noDevice("none"))).greet(Self.room)
         #expect(await sent.count == 1)
     }
 

@@ -4,6 +4,7 @@
 //
 
 import CallEvents
+import Foundation
 import Logging
 import NIOConcurrencyHelpers
 import OlmE2EE
@@ -30,12 +31,14 @@ struct BotEncryptionTests {
 
     private static func device(
         _ user: UserID, _ homeserver: DeviceHomeserver, _ clock: ManualClock, _ facts: RoomFactsBook,
+        database: Database? = nil, key: UInt8 = 1, marker: GenerationMarker? = nil,
     ) throws -> BotEncryption {
         BotEncryption(
-            database: try Database(path: ":memory:"), bot: user,
-            key: try #require(PickleKey([UInt8](repeating: 1, count: PickleKey.byteCount))),
+            database: try database ?? Database(path: ":memory:"), bot: user,
+            key: try #require(PickleKey([UInt8](repeating: key, count: PickleKey.byteCount))),
             client: MatrixClient(transport: homeserver, baseURL: FakeHomeserver.localBaseURL, asToken: "as"),
-            facts: facts, clock: clock.clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            facts: facts, marker: marker, clock: clock.clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     @Test("messages go from device to device; those without keys are named")
@@ -116,5 +119,164 @@ struct BotEncryptionTests {
         let stays = await homeserver.requests.count
         try await bot.setUp()
         #expect(await homeserver.requests.count == stays + 1, "one question, and nothing to do")
+    }
+
+    @Test("a sync that failed stays due; where it is refused for good, key counts come from an upload of nothing")
+    func failedSync() async throws {
+        try await bot.setUp()
+        await homeserver.refuse("GET sync", with: .error(502, "M_UNKNOWN"))
+        await #expect(throws: MatrixClientError.self) { try await bot.catchUp() }
+        #expect(await bot.wantsSync)
+        try await bot.catchUp()
+        #expect(await !bot.wantsSync)
+        await homeserver.refuse("GET sync", with: .error(403, "M_FORBIDDEN"))
+        let uploads = await homeserver.requests.count { $0 == "POST keys/upload" }
+        try await bot.catchUp()
+        #expect(await homeserver.requests.count { $0 == "POST keys/upload" } > uploads)
+        #expect(await bot.state == .ready)
+    }
+
+    @Test("a homeserver that has other keys with the ids of ours makes us make a new device")
+    func oldDatabase() async throws {
+        try await bot.setUp()
+        let first = try #require(await bot.device?.address.device)
+        try await bot.catchUp()
+        await homeserver.takeOneTimeKeys(of: Self.botID)
+        let refusal = JSONValue.object([
+            "errcode": .string("M_UNKNOWN"), "error": .string("One time key signed_curve25519:AAAA already exists."),
+        ])
+        await homeserver.refuse("POST keys/upload", with: HTTPClientResponse(status: 400, body: refusal.compactJSON))
+        try await bot.catchUp()
+        #expect(await bot.state == .starting)
+        try await bot.setUp()
+        #expect(await bot.device?.address.device != first)
+        #expect(await bot.state == .ready)
+    }
+
+    @Test("a claim that fails takes the key from nobody who has a session; where nobody gets it, nothing is sent")
+    func failedClaim() async throws {
+        let carolID = Identifier.user("@carol:example.com")
+        let carol = try Self.device(carolID, homeserver, clock, facts)
+        for party in [alice, bot, carol] { try await party.setUp() }
+        var known = RoomFacts()
+        known.isEncrypted = true
+        known.joined = [Self.aliceID, Self.botID]
+        facts.set(known, of: room)
+        _ = try await alice.encrypted("m.room.message", [:], in: room)
+        known.joined.insert(carolID)
+        facts.set(known, of: room)
+        await homeserver.refuse("POST keys/claim", with: .error(500, "M_UNKNOWN"), times: 10)
+        _ = try await alice.encrypted("m.room.message", [:], in: room)
+        // Alone with her, nobody would read it.
+        let other = Identifier.room("!other:example.com")
+        known.joined = [Self.aliceID, carolID]
+        facts.set(known, of: other)
+        await #expect(throws: RoomEncryptionFailure.nobodyReached) {
+            try await alice.encrypted("m.room.message", [:], in: other)
+        }
+    }
+
+    @Test("messages that their taker does not take in time are counted")
+    func slowTaker() async throws {
+        try await alice.setUp()
+        try await bot.setUp()
+        let taken = await bot.messages(ofTypes: ["a.b"])
+        let address = try #require(await bot.device?.address)
+        for number in 0...257 {
+            #expect(await alice.send("a.b", [address: ["n": .integer(Int64(number))]]).isEmpty)
+            guard number == 0 else { continue }
+            try await bot.catchUp()
+            try await bot.askForDevices()
+        }
+        try await bot.catchUp()
+        #expect(bot.refusals[.tooManyForTaker] == 2)
+        withExtendedLifetime(taken) {}
+    }
+
+    @Test("an old database that was put back is noticed, and the device replaced")
+    func restoredDatabase() async throws {
+        let folder = try TemporaryDatabase()
+        let directory = folder.folder.path
+        func party() throws -> BotEncryption {
+            try Self.device(
+                Self.botID, homeserver, clock, facts, database: Database(path: Database.path(in: directory)),
+                marker: GenerationMarker(dataDirectory: directory))
+        }
+        let first = try party()
+        try await first.setUp()
+        await first.tidy()
+        let name = try #require(await first.device?.address.device)
+        let again = try party()
+        try await again.restore()
+        try await again.setUp()
+        #expect(await again.device?.address.device == name)
+        // As if the database were of before the last mark.
+        let marker = GenerationMarker(dataDirectory: directory)
+        try marker.write(try #require(try marker.read()) + 1)
+        let behind = try party()
+        try await behind.restore()
+        #expect(await behind.isBehind)
+        try await behind.setUp()
+        #expect(await behind.device?.address.device != name)
+        let after = try party()
+        try await after.restore()
+        #expect(await !after.isBehind)
+        #expect(await after.device?.address.device == behind.device?.address.device)
+    }
+
+    @Test("with another key file the device is left as it is, for the right one")
+    func wrongKey() async throws {
+        let folder = try TemporaryDatabase()
+        let path = Database.path(in: folder.folder.path)
+        let first = try Self.device(Self.botID, homeserver, clock, facts, database: Database(path: path))
+        try await first.setUp()
+        let name = try #require(await first.device?.address.device)
+        let wrong = try Self.device(Self.botID, homeserver, clock, facts, database: Database(path: path), key: 2)
+        await #expect(throws: OlmFault.self) { try await wrong.restore() }
+        let right = try Self.device(Self.botID, homeserver, clock, facts, database: Database(path: path))
+        try await right.restore()
+        #expect(await right.device?.address.device == name)
+    }
+
+    @Test("damaged keys of our own stop no transaction")
+    func damagedAccount() async throws {
+        try await alice.setUp()
+        try await bot.setUp()
+        let address = try #require(await bot.device?.address)
+        #expect(await alice.send("a.b", [address: [:]]).isEmpty)
+        try await bot.damageAccount()
+        // The message comes with a transaction, from a device that the bot knows.
+        let event = try #require(await homeserver.takeMessages(to: address).first)
+        try await bot.know(Self.aliceID)
+        try await bot.askForDevices()
+        let body: JSONValue = .object([
+            "to_device": .array([
+                .object(
+                    (event.object ?? [:]).merging([
+                        "to_user_id": .string(address.user.rawValue), "to_device_id": .string(address.device.rawValue),
+                    ]) { $1 })
+            ])
+        ])
+        #expect(try await bot.readInTransaction([], of: body).isEmpty)
+        #expect(bot.refusals[.deviceFault] == 1)
+    }
+}
+
+extension BotEncryption {
+    fileprivate func know(_ user: UserID) throws {
+        try database.transactionInPlace { try device?.needDevices(of: [user], in: OlmTable($0), at: now) }
+    }
+
+    fileprivate func readInTransaction(_ events: [RoomEvent], of body: JSONValue) throws -> [RoomEvent] {
+        began()
+        defer { committed() }
+        return try database.transactionInPlace { _ in try read(events, of: body) }
+    }
+
+    fileprivate func damageAccount() throws {
+        let name = device?.address.device.rawValue ?? ""
+        try database.transactionInPlace {
+            try OlmTable($0).put(OlmRecord(.account, key: name, value: [1], touched: 1))
+        }
     }
 }

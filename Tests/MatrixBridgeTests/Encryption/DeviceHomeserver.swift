@@ -6,6 +6,7 @@
 import CallEvents
 import Foundation
 import MatrixBridge
+import OlmE2EE
 
 /// The part of a homeserver that devices talk to, in memory: their keys, and messages between them.
 actor DeviceHomeserver: HTTPTransport {
@@ -14,6 +15,22 @@ actor DeviceHomeserver: HTTPTransport {
     private var oneTimeKeys: [String: JSONObject] = [:]
     private var inboxes: [String: [JSONValue]] = [:]
     private(set) var requests: [String] = []
+    /// How requests whose line begins so are answered instead, and how often.
+    private var refusals: [(line: String, answer: HTTPClientResponse, times: Int)] = []
+
+    func refuse(_ line: String, with answer: HTTPClientResponse, times: Int = 1) {
+        refusals.append((line, answer, times))
+    }
+
+    /// For a transaction instead of a sync.
+    func takeMessages(to device: DeviceAddress) -> [JSONValue] {
+        inboxes.removeValue(forKey: "\(device.user) \(device.device)") ?? []
+    }
+
+    /// As if others had claimed them all.
+    func takeOneTimeKeys(of user: UserID) {
+        for name in devices[user.rawValue, default: [:]].keys { oneTimeKeys["\(user) \(name)"] = [:] }
+    }
 
     /// As if somebody had deleted the device.
     func forget(_ user: UserID) {
@@ -27,7 +44,12 @@ actor DeviceHomeserver: HTTPTransport {
         let device = query.first { $0.name == "device_id" }?.value ?? ""
         let path = url.path.split(separator: "/").map(String.init).dropFirst(3)
         let body = request.body.flatMap { try? JSONValue.parse($0) }
-        requests.append("\(request.method.rawValue) \(path.joined(separator: "/"))")
+        let line = "\(request.method.rawValue) \(path.joined(separator: "/"))"
+        requests.append(line)
+        if let index = refusals.firstIndex(where: { line.hasPrefix($0.line) && $0.times > 0 }) {
+            refusals[index].times -= 1
+            return refusals[index].answer
+        }
         if let device = query.first(where: { $0.name == "device_id" })?.value, devices[user]?[device] == nil {
             return .error(400, "M_UNKNOWN_DEVICE")
         }

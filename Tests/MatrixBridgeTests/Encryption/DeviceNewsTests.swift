@@ -61,30 +61,54 @@ struct DeviceNewsTests {
         }
     }
 
-    private func event(_ number: Int, room: String = "!room") throws -> RoomEvent {
+    private func event(_ number: Int, room: String = "!room", sender: String = "@a:b") throws -> RoomEvent {
         RoomEvent(
-            type: "m.room.encrypted", sender: Identifier.user("@a:b"), roomID: Identifier.room(room),
+            type: "m.room.encrypted", sender: Identifier.user(sender), roomID: Identifier.room(room),
             eventID: try #require(EventID("$\(number)")), originServerTimestamp: 0, content: [:])
     }
 
     @Test("events wait in their order, within bounds, for a minute")
     func held() throws {
         var held = HeldEvents()
-        #expect(try held.hold(event(1), sessionID: "one", at: 1_000))
-        #expect(try held.hold(event(2), sessionID: "two", at: 1_000))
-        #expect(try held.hold(event(3), sessionID: "one", at: 1_000))
-        #expect(try held.hold(event(3), sessionID: "one", at: 1_000), "the same again is no other")
+        #expect(try held.hold(event(1), sessionID: "one", at: 1_000) == nil)
+        #expect(try held.hold(event(2), sessionID: "two", at: 1_000) == nil)
+        #expect(try held.hold(event(3), sessionID: "one", at: 1_000) == nil)
+        #expect(try held.hold(event(3), sessionID: "one", at: 1_000) == nil, "the same again is no other")
         #expect(held.release(Identifier.room("!other"), sessionID: "one").isEmpty)
         #expect(held.release(Identifier.room("!room"), sessionID: "one").map(\.eventID.rawValue) == ["$1", "$3"])
         #expect(held.expire(at: 61_000).isEmpty)
         #expect(held.expire(at: 61_001).map(\.eventID.rawValue) == ["$2"])
-        for number in 0..<HeldEvents.maximumCountOfRoom {
-            #expect(try held.hold(event(number), sessionID: "one", at: 0))
+    }
+
+    @Test("where too many wait, the oldest of whoever has the most goes: nobody takes room from others")
+    func heldBounds() throws {
+        var held = HeldEvents()
+        for number in 0..<HeldEvents.maximumCountOfSender {
+            #expect(try held.hold(event(number), sessionID: "one", at: 0) == nil)
         }
-        #expect(try !held.hold(event(-1), sessionID: "one", at: 0))
+        #expect(try held.hold(event(-1), sessionID: "one", at: 0)?.eventID.rawValue == "$0")
+        for number in HeldEvents.maximumCountOfSender..<HeldEvents.maximumCountOfRoom {
+            #expect(try held.hold(event(number, sender: "@\(number):b"), sessionID: "one", at: 0) == nil)
+        }
+        #expect(try held.hold(event(-2, sender: "@c:b"), sessionID: "one", at: 0)?.eventID.rawValue == "$1")
         for number in HeldEvents.maximumCountOfRoom..<HeldEvents.maximumCount {
-            #expect(try held.hold(event(number, room: "!r\(number)"), sessionID: "one", at: 0))
+            #expect(
+                try held.hold(event(number, room: "!r\(number)", sender: "@\(number):b"), sessionID: "one", at: 0)
+                    == nil)
         }
-        #expect(try !held.hold(event(-1, room: "!last"), sessionID: "one", at: 0))
+        let displaced = try held.hold(event(-3, room: "!last", sender: "@d:b"), sessionID: "one", at: 0)
+        #expect(displaced?.roomID == Identifier.room("!room"))
+        #expect(held.all.count == HeldEvents.maximumCount)
+    }
+
+    @Test("what goes beyond the messages of a transaction or a sync is counted")
+    func surplus() throws {
+        let messages = JSONValue.array(Array(repeating: .object([:]), count: DeviceNews.maximumMessages + 2))
+        let sync = DeviceNews(ofSync: .object(["to_device": .object(["events": messages])]))
+        #expect(sync.surplus == 2)
+        #expect(sync.toDevice.count == DeviceNews.maximumMessages)
+        #expect(DeviceNews(ofTransaction: .object(["to_device": messages]), user: bot, device: device).surplus == 2)
+        let counts: JSONObject = ["one_time_key_counts": .object(["signed_curve25519": .integer(7)])]
+        #expect(DeviceNews(ofUpload: .object(counts)).oneTimeKeyCount == 7)
     }
 }

@@ -66,7 +66,7 @@ struct EncryptedRoomTests {
             try bot.device.open(event(sent.content, id: "$2"), in: bot.store, at: bot.now) == .refused(.replay))
         #expect(
             try bot.device.open(event(sent.content, id: "$3", sender: "@carol:example.org"), in: bot.store, at: bot.now)
-                == .refused(.eventOfOtherUser))
+                == .missingKey(sessionID: sent.distribution.sessionID))
         // The next one goes without a new key.
         #expect(try write(to: [botKeys]).distribution.recipients.isEmpty)
     }
@@ -113,17 +113,97 @@ struct EncryptedRoomTests {
         }
     }
 
-    @Test("a session belongs to the device that gave it first")
-    mutating func stolenSession() throws {
-        let sent = try write(to: [botKeys])
+    /// Carol, whom the bot knows and who has a session with it.
+    private mutating func carol() throws -> Party {
         var carol = try Party("@carol:example.org", "CAROL")
         try carol.publish(to: &server)
         try carol.know([bot.device.address.user], from: server)
         _ = try carol.claim(bot.device.address, at: &server)
         try bot.know([carol.device.address.user], from: server)
+        return carol
+    }
+
+    @Test(
+        "who passes a session on as theirs, before its owner or after, opens nothing and takes nothing",
+        arguments: [true, false])
+    mutating func stolenSession(isFirst: Bool) throws {
+        let sent = try write(to: [botKeys], withKey: !isFirst)
+        var carol = try self.carol()
+        let id = sent.distribution.sessionID
         #expect(
             try bot.receive(carol.event("m.room_key", sent.distribution.content, to: bot.device.address))
-                == .refused(.roomKeyOfOtherDevice, from: carol.device.address.user))
+                == .roomKey(room, sessionID: id))
+        if isFirst {
+            #expect(
+                try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now)
+                    == .missingKey(sessionID: id))
+            let key = try alice.event("m.room_key", sent.distribution.content, to: bot.device.address)
+            #expect(try bot.receive(key) == .roomKey(room, sessionID: id))
+        }
+        guard case .opened(let opened) = try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now)
+        else {
+            Issue.record("the owner's event is not read")
+            return
+        }
+        #expect(opened.encryptingDevice == alice.device.address.device)
+        #expect(opened.sender == alice.device.address.user)
+    }
+
+    @Test("room keys of one user push out nobody else's, and no key that is in use")
+    mutating func manyRoomKeys() throws {
+        let sent = try write(to: [botKeys])
+        _ = try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now)
+        let carol = try self.carol()
+        for number in 0..<OlmDevice.Limit.unprovenInboundOfUser + 5 {
+            for party in [alice, carol] {
+                // For the room, and for rooms that nobody knows.
+                let name = number.isMultiple(of: 2) ? room.rawValue : "!r\(number):example.org"
+                let session = try MegolmOutbound()
+                let content: JSONObject = [
+                    "algorithm": .string(OlmDevice.Algorithm.megolm), "room_id": .string(name),
+                    "session_id": .string(try session.id()), "session_key": .string(try session.sessionKey()),
+                ]
+                bot.now += 1
+                let message = ToDeviceMessage(sender: party.device.address, type: "m.room_key", content: content)
+                guard case .roomKey = try bot.device.takeRoomKey(message, in: bot.store, at: bot.now) else {
+                    Issue.record("a good key was not taken")
+                    return
+                }
+            }
+        }
+        for party in [alice, carol] {
+            #expect(
+                bot.store.records(.unprovenInbound, owner: party.device.address.user.rawValue).count
+                    == OlmDevice.Limit.unprovenInboundOfUser)
+        }
+        let next = try write(to: [botKeys])
+        guard case .opened = try bot.device.open(event(next.content, id: "$2"), in: bot.store, at: bot.now) else {
+            Issue.record("the key in use is gone")
+            return
+        }
+    }
+
+    @Test("a damaged session is removed, and its owner can give it again")
+    mutating func damaged() throws {
+        let sent = try write(to: [botKeys])
+        let id = sent.distribution.sessionID
+        let (owner, name) = (alice.device.address.user.rawValue, RoomKeyRecord.key(room, id))
+        let broken = RoomKeyRecord(sender: alice.device.address, pickle: Array("damaged".utf8))
+        bot.store.put(OlmRecord(.unprovenInbound, owner: owner, key: name, json: broken.json, touched: bot.now))
+        #expect(
+            try bot.device.open(event(sent.content, id: "$1"), in: bot.store, at: bot.now)
+                == .missingKey(sessionID: id))
+        bot.store.put(OlmRecord(.unprovenInbound, owner: owner, key: name, json: broken.json, touched: bot.now))
+        let key = try alice.event("m.room_key", sent.distribution.content, to: bot.device.address)
+        #expect(try bot.receive(key) == .roomKey(room, sessionID: id))
+        // Ours as well.
+        alice.store.put(OlmRecord(.outbound, owner: room.rawValue, value: [1], touched: alice.now))
+        #expect(try write(to: [botKeys]).distribution.sessionID != id)
+        for record in alice.store.records(.session, owner: bot.device.address.storeKey) {
+            alice.store.put(OlmRecord(.session, owner: record.owner, key: record.key, value: [1], touched: alice.now))
+        }
+        #expect(try alice.device.encrypt("a.b", [:], to: botKeys, in: alice.store) == nil)
+        #expect(try !alice.device.hasSession(with: botKeys, in: alice.store))
     }
 
     @Test("a new session begins when somebody leaves, after a hundred events and after a week")
@@ -139,7 +219,44 @@ struct EncryptedRoomTests {
         #expect(try write(to: []).distribution.sessionID == third)
         alice.now += 1
         #expect(try write(to: []).distribution.sessionID != third)
-        #expect(try alice.device.hasEncrypted(in: room, store: alice.store))
+        #expect(try OlmDevice.isEncrypted(room, in: alice.store))
+    }
+
+    @Test("who was about to get the key has it, though nobody knows whether it arrived")
+    mutating func intended() throws {
+        let keys = try botKeys
+        let first = try alice.device.distribution(of: room, to: [keys], in: alice.store, at: alice.now)
+        try alice.device.willBeSent(first, in: alice.store, at: alice.now)
+        // Not for sure: it is sent again.
+        let again = try alice.device.distribution(of: room, to: [keys], in: alice.store, at: alice.now)
+        #expect(again.sessionID == first.sessionID)
+        #expect(again.recipients == [keys])
+        // The recipient left meanwhile.
+        #expect(
+            try alice.device.distribution(of: room, to: [], in: alice.store, at: alice.now).sessionID
+                != first.sessionID)
+    }
+
+    @Test("a session of which it is forgotten who has it is not used again")
+    mutating func forgottenShares() throws {
+        let first = try write(to: [botKeys]).distribution.sessionID
+        for number in 0..<OlmDevice.Limit.shares - 2 {
+            alice.store.append(OlmRecord(.share, owner: first, key: "@u:s\nD\(number)", value: [1], touched: alice.now))
+        }
+        #expect(alice.store.count(.share) == OlmDevice.Limit.shares)
+        _ = try alice.device.tidy(in: alice.store, at: alice.now)
+        #expect(alice.store.count(.share) == OlmDevice.Limit.shares)
+        alice.store.append(OlmRecord(.share, owner: "other", key: "@u:s\nE", value: [1], touched: alice.now))
+        _ = try alice.device.tidy(in: alice.store, at: alice.now)
+        #expect(alice.store.count(.share) == 1)
+        #expect(try write(to: [botKeys]).distribution.sessionID != first)
+    }
+
+    @Test("that a room is encrypted survives a new device")
+    mutating func remembered() throws {
+        _ = try write(to: [botKeys])
+        _ = try OlmDevice(creating: alice.device.address, key: Party.key(), in: alice.store, at: alice.now)
+        #expect(try OlmDevice.isEncrypted(room, in: alice.store))
     }
 
     @Test("a device that is not cross-signed is told once that it gets no key")

@@ -120,4 +120,21 @@ struct OlmHostileInputTests {
             }
         }
     }
+
+    @Test("users whose ids look alike, composed and not, are neither asked for nor believed")
+    mutating func canonicallyEqual() throws {
+        let users = try ["@\u{e9}:evil.example", "@e\u{301}:evil.example"].map { try unwrapped(UserID($0)) }
+        #expect(users[0] != users[1])
+        let good = try unwrapped(alice.event("a.b", [:], to: bot.device.address)["content"])
+        for user in users {
+            let event: JSONValue = .object([
+                "type": .string("m.room.encrypted"), "sender": .string(user.rawValue), "content": good,
+            ])
+            #expect(try bot.receive(event) == .refused(.identifierNotASCII, from: user))
+        }
+        try bot.device.needDevices(of: users, in: bot.store, at: bot.now)
+        #expect(!bot.device.needsQuery)
+        // Whoever asks all the same is not stopped by it.
+        #expect(OlmDevice.queryBody(for: Set(users))["device_keys"]?.object?.count == 1)
+    }
 }

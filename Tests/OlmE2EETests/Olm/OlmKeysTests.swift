@@ -36,6 +36,14 @@ struct OlmKeysTests {
         #expect(server.oneTimeKeyCount(of: address) == OlmDevice.oneTimeKeyTarget)
         #expect(server.unusedFallbackKeyTypes(of: address) == ["signed_curve25519"])
         #expect(server.fallbackKeys != fallback)
+        // Who uses it up again and again makes us replace it once an hour.
+        let second = server.fallbackKeys
+        for _ in 0..<60 { _ = server.claim(address) }
+        #expect(try bot.refill(at: &server))
+        #expect(server.fallbackKeys == second)
+        _ = try bot.device.tidy(in: bot.store, at: bot.now + 3_600_001)
+        #expect(try bot.refill(at: &server))
+        #expect(server.fallbackKeys != second)
     }
 
     @Test("a replaced fallback key is good for an hour more")
@@ -82,7 +90,7 @@ struct OlmKeysTests {
     @Test("the homeserver's copy is compared with ours")
     mutating func comparison() throws {
         #expect(try bot.device.compare(server.query(), in: bot.store) == .missing)
-        server.upload(["device_keys": .object(try bot.device.deviceKeys(in: bot.store))], of: bot.device.address)
+        server.upload(["device_keys": .object(bot.device.signedDeviceKeys)], of: bot.device.address)
         #expect(try bot.device.compare(server.query(), in: bot.store) == .otherCrossSigning)
         let identity = try bot.device.makeCrossSigning(in: bot.store, at: bot.now)
         server.upload(
@@ -94,7 +102,7 @@ struct OlmKeysTests {
         // A new device keeps the user's identity.
         let next = try OlmDevice(creating: bot.device.address, key: Party.key(), in: bot.store, at: bot.now)
         #expect(try next.compare(server.query(), in: bot.store) == .otherDeviceKeys)
-        server.upload(["device_keys": .object(try next.deviceKeys(in: bot.store))], of: bot.device.address)
+        server.upload(["device_keys": .object(next.signedDeviceKeys)], of: bot.device.address)
         #expect(try next.compare(server.query(), in: bot.store) == .unsigned)
         server.upload(try next.crossSigning(from: bot.store), of: bot.device.address.user)
         #expect(try next.compare(server.query(), in: bot.store) == .complete)
@@ -131,6 +139,24 @@ struct OlmKeysTests {
         try bot.device.devicesChanged(of: [user], in: bot.store)
         #expect(try bot.query(server).isEmpty)
         #expect(try bot.device.devices(of: user, in: bot.store).isEmpty)
+    }
+
+    @Test("of a user with very many devices only so many are looked at, valid or not")
+    mutating func manyDevices() throws {
+        var alice = try Party("@alice:example.org", "ZALICE")
+        try alice.publish(to: &server)
+        let user = alice.device.address.user
+        try bot.know([user], from: server)
+        #expect(try bot.device.devices(of: user, in: bot.store).count == 1)
+        for number in 0..<OlmDevice.Limit.devicesOfUser {
+            let device = try unwrapped(DeviceID("D\(number)"))
+            server.upload(["device_keys": .object([:])], of: DeviceAddress(user: user, device: device))
+        }
+        try bot.device.devicesChanged(of: [user], in: bot.store)
+        let refusals = try bot.query(server)
+        #expect(refusals.count == OlmDevice.Limit.devicesOfUser + 1)
+        #expect(refusals.first == .refused(.tooManyDevices, from: user))
+        #expect(refusals.dropFirst().allSatisfy { $0 == .refused(.invalidDeviceKeys, from: user) })
     }
 
     @Test("a one-time key must be signed by its device")

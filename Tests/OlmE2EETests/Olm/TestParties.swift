@@ -23,10 +23,21 @@ final class MemoryStore: OlmStore {
         Array(Set(rows.filter { $0.kind == kind }.map(\.owner)))
     }
 
+    func count(_ kind: OlmRecord.Kind) -> Int { rows.count { $0.kind == kind } }
+
+    func fullestOwner(_ kind: OlmRecord.Kind) -> (owner: String, count: Int)? {
+        var counts: [String: Int] = [:]
+        for record in rows where record.kind == kind { counts[record.owner, default: 0] += 1 }
+        return counts.max { $0.value < $1.value }.map { ($0.key, $0.value) }
+    }
+
     func put(_ record: OlmRecord) {
         remove(record.kind, owner: record.owner, key: record.key)
         rows.append(record)
     }
+
+    /// One that is surely new.
+    func append(_ record: OlmRecord) { rows.append(record) }
 
     func remove(_ kind: OlmRecord.Kind, owner: String, key: String) {
         rows.removeAll { $0.kind == kind && $0.owner == owner && $0.key == key }
@@ -139,7 +150,7 @@ struct Party {
 
     /// Publishes everything a device publishes at first.
     mutating func publish(to server: inout KeyServer, crossSigned: Bool = true) throws {
-        server.upload(["device_keys": .object(try device.deviceKeys(in: store))], of: device.address)
+        server.upload(["device_keys": .object(device.signedDeviceKeys)], of: device.address)
         try refill(at: &server)
         guard crossSigned else { return }
         server.upload(try device.makeCrossSigning(in: store, at: now), of: device.address.user)
@@ -159,7 +170,7 @@ struct Party {
 
     /// Asks for everybody it wants to know.
     mutating func query(_ server: KeyServer) throws -> [ToDeviceOutcome] {
-        try device.takeQuery(server.query(), for: device.takeUsersToQuery(), in: store, at: now)
+        try device.takeQuery(server.query(), for: device.takeUsersToQuery(at: now), in: store, at: now)
     }
 
     /// Makes sure that the devices of `users` are known.
