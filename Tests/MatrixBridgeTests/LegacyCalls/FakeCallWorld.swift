@@ -19,7 +19,8 @@ actor RoomEventServer: HTTPTransport {
 
     /// Requests with this in their URL wait; each gate holds one.
     func hold(_ part: String) {
-        gates[part] = AsyncStream.makeStream()
+        let (stream, inlet) = AsyncStream<Void>.makeStream()
+        gates[part] = (stream, inlet)
     }
 
     func release(_ part: String) {
