@@ -19,6 +19,8 @@ package struct RoomEvent: Equatable, Sendable {
     package let content: JSONObject
     /// How old our homeserver says the event was when it pushed it.
     package let age: Milliseconds?
+    /// When that was; nil when nobody noted it.
+    package var receivedAt: UnixMilliseconds?
     /// How long the event is sticky, uncapped; nil when it is not sticky (MSC4354).
     package let stickyDuration: Milliseconds?
     /// The event an `m.room.redaction` removes.
@@ -69,7 +71,7 @@ package struct RoomEvent: Equatable, Sendable {
     ///
     /// Stickiness, sender and time stay those of the encrypted event, because only those are visible to servers.
     package func decrypted(type: String, content: JSONObject, by device: DeviceID) -> RoomEvent {
-        RoomEvent(
+        var event = RoomEvent(
             type: type,
             sender: sender,
             roomID: roomID,
@@ -81,6 +83,8 @@ package struct RoomEvent: Equatable, Sendable {
             isRedacted: isRedacted,
             encryptingDevice: device,
         )
+        event.receivedAt = receivedAt
+        return event
     }
 
     private init(_ json: JSONValue) throws(EventRefusal) {

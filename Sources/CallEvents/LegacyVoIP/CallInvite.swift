@@ -28,9 +28,11 @@ package struct CallInvite: Equatable, Sendable {
         self.capabilities = CallCapabilities(event.content)
     }
 
-    /// How much longer the call may ring, by the homeserver's account of the event's age; never negative.
+    /// How much longer the call may ring, by the homeserver's account of the event's age and what it waited here since;
+    /// never negative.
     package func remainingLifetime(at now: UnixMilliseconds) -> Milliseconds {
-        let age = header.age ?? max(0, EventTime.sum(now, -header.sentAt))
+        let waited = header.receivedAt.map { max(0, EventTime.sum(now, -$0)) } ?? 0
+        let age = header.age.map { EventTime.sum($0, waited) } ?? max(0, EventTime.sum(now, -header.sentAt))
         return max(0, lifetime - min(age, lifetime))
     }
 }

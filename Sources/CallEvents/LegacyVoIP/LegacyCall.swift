@@ -39,8 +39,9 @@ struct LegacyCall: Sendable {
     private var isMakingAnswer = false
     /// A newer offer than the one that is being answered.
     private var waitingOffer: String?
-    /// The peer has not answered our latest offer of a running call.
-    private var hasOfferOut = false
+    private var offers = OfferAllowance()
+    /// The peer closed its connection, and its hang-up is on its way.
+    private(set) var isClosing = false
     private(set) var deadline: UnixMilliseconds
 
     /// A call that we answer.
@@ -102,7 +103,7 @@ struct LegacyCall: Sendable {
         case .reject:
             if isInviting { return .peerHungUp }
             actions.append(.refused(.outOfTurn))
-        case .negotiate(let event): take(event, into: &actions)
+        case .negotiate(let event): return take(event, at: now, into: &actions)
         case .hangup(let hangup):
             // While it rings, any device of the caller may give up; a call that stands is between two parties.
             if !isConnected || isFromParty(hangup.header) { return .peerHungUp }
@@ -168,29 +169,30 @@ struct LegacyCall: Sendable {
         return nil
     }
 
-    private mutating func take(_ event: CallNegotiate, into actions: inout [LegacyCallAction]) {
-        guard peerVersion == .one else { return actions.append(.refused(.notInVersionZero)) }
-        guard isFromParty(event.header) else { return actions.append(.refused(.otherParty)) }
-        guard phase == .answered else { return actions.append(.refused(.outOfTurn)) }
-        switch event.description.kind {
-        case .answer:
-            guard hasOfferOut else { return actions.append(.refused(.outOfTurn)) }
-            hasOfferOut = false
-            actions.append(.takeAnswer(end.key, answer: event.description.sdp))
-        case .offer:
-            if hasOfferOut {
-                // The callee is the polite one.
-                guard role == .callee else { return actions.append(.refused(.collidingOffer)) }
-                hasOfferOut = false
-                actions.append(.rollBack(end.key))
-            }
-            if isMakingAnswer {
-                waitingOffer = event.description.sdp
-            } else {
-                isMakingAnswer = true
-                actions.append(.makeAnswer(end.key, offer: event.description.sdp))
-            }
+    /// Offers only: we make none in a running call, so there is nothing to answer and nothing that collides.
+    private mutating func take(
+        _ event: CallNegotiate, at now: UnixMilliseconds, into actions: inout [LegacyCallAction],
+    ) -> LegacyCallStop? {
+        let refusal: LegacyCallRefusal? =
+            if peerVersion == .zero {
+                .notInVersionZero
+            } else if !isFromParty(event.header) {
+                .otherParty
+            } else if phase != .answered || isClosing || event.description.kind == .answer {
+                .outOfTurn
+            } else { nil }
+        if let refusal {
+            actions.append(.refused(refusal))
+            return nil
         }
+        guard offers.spend(at: now) else { return .tooManyOffers }
+        if isMakingAnswer {
+            waitingOffer = event.description.sdp
+        } else {
+            isMakingAnswer = true
+            actions.append(.makeAnswer(end.key, offer: event.description.sdp))
+        }
+        return nil
     }
 
     // MARK: What the media side says
@@ -222,18 +224,18 @@ struct LegacyCall: Sendable {
         deadline = EventTime.sum(startedAt, limits.maximumDuration)
     }
 
-    // MARK: What we want, and time
-
-    /// Offers something else in a running call; false when that cannot be now.
-    mutating func offer(_ description: LegacyCallMessage.Description, into actions: inout [LegacyCallAction]) -> Bool {
-        guard peerVersion == .one, phase == .answered, !hasOfferOut, !isMakingAnswer else { return false }
-        hasOfferOut = true
-        actions.append(.send(.negotiate(.offer, description), end))
-        return true
+    /// Clients close their connection at once and say so by an event, which may take longer.
+    mutating func mediaWasClosed(at now: UnixMilliseconds) {
+        guard !isClosing else { return }
+        isClosing = true
+        deadline = min(deadline, EventTime.sum(now, limits.hangupGrace))
     }
+
+    // MARK: Time
 
     /// Why the call ends now that its deadline is over.
     var overdue: LegacyCallStop {
+        if isClosing { return .peerHungUp }
         if phase != .answered { return .inviteTimeout }
         return isMediaUp ? .tooLong : .connectionFailed
     }
@@ -249,6 +251,6 @@ struct LegacyCall: Sendable {
 
     /// How a call is turned down that was not answered. Version 0 knows only the hang-up.
     static func refusal(to version: LegacyCallHeader.Version, _ reason: CallHangup.Reason) -> LegacyCallMessage {
-        version == .zero ? .hangup(reason) : .reject
+        version == .zero ? .hangup(reason) : .reject(reason)
     }
 }

@@ -11,8 +11,6 @@ package enum LegacyCallAction: Equatable, Sendable {
     case makeAnswer(LegacyCallKey, offer: String)
     /// The media side gets the answer to an offer of ours.
     case takeAnswer(LegacyCallKey, answer: String)
-    /// The media side forgets an offer of ours that nobody will answer.
-    case rollBack(LegacyCallKey)
     /// The media side gets candidates of the peer, in their order.
     case addCandidates(LegacyCallKey, [CallCandidates.Candidate])
     /// The media side lets go; the call is over, and everything about it forgotten.
@@ -37,6 +35,10 @@ package enum LegacyCallStop: String, CaseIterable, Sendable {
     case connectionLost
     /// The description cannot be answered.
     case mediaRefused
+    /// More offers in a running call than anybody needs.
+    case tooManyOffers
+    /// The homeserver does not let us answer, or call.
+    case refusedByHomeserver
     /// The longest time of a call is over.
     case tooLong
     /// Somebody here wanted it, or the service stops.
@@ -45,12 +47,13 @@ package enum LegacyCallStop: String, CaseIterable, Sendable {
     /// What the peer is told; nil when it knows.
     package var hangup: CallHangup.Reason? {
         switch self {
-        case .peerHungUp, .peerLeftRoom, .answeredElsewhere: nil
+        case .peerHungUp, .peerLeftRoom, .answeredElsewhere, .refusedByHomeserver: nil
         case .replaced: .replaced
         case .inviteTimeout: .inviteTimeout
         case .connectionFailed: .iceFailed
         case .connectionLost: .iceTimeout
         case .mediaRefused: .userMediaFailed
+        case .tooManyOffers: .unknownError
         case .tooLong, .ended: .userHangup
         }
     }

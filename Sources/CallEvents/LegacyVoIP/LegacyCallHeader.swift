@@ -18,6 +18,10 @@ package struct LegacyCallHeader: Equatable, Sendable {
     package let sender: UserID
     package let sentAt: UnixMilliseconds
     package let age: Milliseconds?
+    /// When ``age`` was so; nil when nobody noted it.
+    package let receivedAt: UnixMilliseconds?
+    /// The event came encrypted, and was read.
+    package let isEncrypted: Bool
     package let callID: String
     package let version: Version
     /// Which of the sender's devices speaks. Repeats across calls, so match on call, sender and party.
@@ -38,6 +42,8 @@ package struct LegacyCallHeader: Equatable, Sendable {
         self.sender = event.sender
         self.sentAt = event.originServerTimestamp
         self.age = event.age
+        self.receivedAt = event.receivedAt
+        self.isEncrypted = event.encryptingDevice != nil
         self.callID = callID
         self.partyID = partyID
     }

@@ -21,7 +21,8 @@ package enum LegacyCallMessage: Equatable, Sendable {
     /// All our candidates are in the description; nothing follows.
     case endOfCandidates
     case selectAnswer(partyID: String)
-    case reject
+    /// - Parameter reason: js-sdk shows it, though the specification has it for hang-ups alone.
+    case reject(CallHangup.Reason)
     case negotiate(LegacyCallDescription.Kind, Description)
     case hangup(CallHangup.Reason)
 
@@ -54,22 +55,20 @@ package enum LegacyCallMessage: Equatable, Sendable {
             content["invitee"] = .string(invitee.rawValue)
             content["lifetime"] = .integer(lifetime)
             content["capabilities"] = Self.capabilities
-            content["sdp_stream_metadata"] = Self.metadata(description)
+            Self.add(Self.metadata(description), to: &content)
         case .answer(let description):
             content["answer"] = Self.description(.answer, description)
             content["capabilities"] = Self.capabilities
-            content["sdp_stream_metadata"] = Self.metadata(description)
+            Self.add(Self.metadata(description), to: &content)
         case .endOfCandidates:
             content["candidates"] = .array([.object(["candidate": .string("")])])
         case .selectAnswer(let party):
             content["selected_party_id"] = .string(party)
-        case .reject:
-            break
         case .negotiate(let kind, let description):
             content["description"] = Self.description(kind, description)
             content["lifetime"] = .integer(Self.negotiationLifetime)
-            content["sdp_stream_metadata"] = Self.metadata(description)
-        case .hangup(let reason):
+            Self.add(Self.metadata(description), to: &content)
+        case .reject(let reason), .hangup(let reason):
             if let word = reason.word { content["reason"] = .string(word) }
         }
         return content
@@ -83,6 +82,12 @@ package enum LegacyCallMessage: Equatable, Sendable {
     private static let capabilities = JSONValue.object([
         "m.call.transferee": .bool(false), "m.call.dtmf": .bool(false),
     ])
+
+    /// Under the name of MSC3077, too: the only one that js-sdk before February 2026 reads.
+    private static func add(_ metadata: JSONValue, to content: inout JSONObject) {
+        content["sdp_stream_metadata"] = metadata
+        content["org.matrix.msc3077.sdp_stream_metadata"] = metadata
+    }
 
     private static func metadata(_ description: Description) -> JSONValue {
         guard let stream = description.streamID else { return .object([:]) }

@@ -19,19 +19,23 @@ package enum LegacyCallRefusal: String, CaseIterable, Sendable {
     case publicRoom
     /// More than two are in the room.
     case crowdedRoom
+    /// In the clear, and the room is encrypted.
+    case notEncrypted
     /// The call was over, or turned down, before.
     case callOver
     /// An invite with the id of a call that runs.
     case repeatedInvite
     /// Both sides called, and ours survives.
     case outranked
+    /// One caller, or one homeserver, calls too often.
+    case rateLimited
 
     // Invites that are turned down.
 
-    /// As many calls as there may be.
+    /// As many calls as there may be. Where there may be none, nobody is told.
     case tooManyCalls
-    /// One caller calls too often.
-    case rateLimited
+    /// As many as one user may have, or those of one other homeserver.
+    case tooManyCallsOfUser
     /// The policy does not let this caller make calls here.
     case notAllowed
 
@@ -48,6 +52,4 @@ package enum LegacyCallRefusal: String, CaseIterable, Sendable {
     case notInVersionZero
     /// More candidates before an invite than are kept.
     case tooManyEarlyCandidates
-    /// Both sides offered, and ours counts.
-    case collidingOffer
 }

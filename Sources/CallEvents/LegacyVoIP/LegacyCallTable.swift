@@ -47,14 +47,17 @@ package struct LegacyCallTable: Sendable {
     /// - Parameters:
     ///   - place: what is known about a room; nil for one we do not see.
     ///   - partyID: a fresh one for each call.
-    ///   - admit: asked last, for an invite that would be answered; nil lets it in.
+    ///   - admit: asked once for each invite that deserves an answer of one kind or the other; nil lets it in,
+    ///     ``LegacyCallRefusal/rateLimited`` stays without any.
     package mutating func receive(
         _ events: [LegacyCallEvent], at now: UnixMilliseconds, place: (RoomID) -> LegacyCallPlace?,
         partyID: () -> String, admit: (CallInvite) -> LegacyCallRefusal?,
     ) -> [LegacyCallAction] {
         var actions: [LegacyCallAction] = []
         for event in events where event.header.sender != me && calls[event.header.key] == nil {
-            if case .hangup = event { recent.insert(event.header.key) }
+            if case .hangup(let hangup) = event, refusal(of: hangup.header, in: place(hangup.header.roomID)) == nil {
+                recent.insert(event.header.key)
+            }
         }
         for event in events {
             guard event.header.sender != me else {
@@ -64,7 +67,7 @@ package struct LegacyCallTable: Sendable {
             if case .invite(let invite) = event, calls[invite.header.key] == nil {
                 take(invite, at: now, place: place, partyID: partyID, admit: admit, into: &actions)
             } else {
-                follow(event, at: now, into: &actions)
+                follow(event, at: now, place: place, into: &actions)
             }
         }
         return actions
@@ -78,23 +81,34 @@ package struct LegacyCallTable: Sendable {
         if let refusal = silence(about: invite, in: place(key.roomID), at: now) {
             return actions.append(.refused(refusal))
         }
-        // One call with a caller in a room. Of two that cross, the smaller id counts; of two of the caller's, the later.
-        for call in calls.values where call.end.key.roomID == key.roomID && call.peer == invite.header.sender {
-            if call.isInviting, call.end.key.callID < key.callID {
-                recent.insert(key)
-                return actions.append(.refused(.outranked))
-            }
-            finish(call.end.key, .replaced, into: &actions)
+        // One call with a caller in a room. Of two that cross the smaller id counts, of two of the caller's the later.
+        let before = calls.values.filter { $0.end.key.roomID == key.roomID && $0.peer == invite.header.sender }
+        if before.contains(where: { $0.isInviting && $0.end.key.callID < key.callID }) {
+            recent.insert(key)
+            return actions.append(.refused(.outranked))
         }
-        if let refusal = calls.count < limits.maximumCalls ? admit(invite) : .tooManyCalls {
+        if let refusal = admit(invite) ?? capacityRefusal(for: invite.header.sender, besides: before) {
+            guard refusal != .rateLimited else { return actions.append(.refused(refusal)) }
             let end = LegacyCallEnd(key: key, partyID: partyID(), version: invite.header.version)
             recent.insert(key)
             actions.append(.send(LegacyCall.refusal(to: invite.header.version, .userBusy), end))
             return actions.append(.refused(refusal))
         }
+        for call in before { finish(call.end.key, .replaced, into: &actions) }
         calls[key] = LegacyCall(answering: invite, partyID: partyID(), limits: limits, at: now, into: &actions)
         let candidates = early.take(of: .init(invite.header), at: now)
         if !candidates.isEmpty { actions.append(.addCandidates(key, candidates)) }
+    }
+
+    /// Why there is no room for one more call of a user; nil when there is.
+    private func capacityRefusal(for peer: UserID, besides ending: [LegacyCall]) -> LegacyCallRefusal? {
+        guard calls.count - ending.count < limits.maximumCalls else { return .tooManyCalls }
+        let others = calls.values.filter { call in !ending.contains { $0.end.key == call.end.key } }
+        let ofUser = others.count { $0.peer == peer }
+        let ofServer = others.count { $0.peer.serverName == peer.serverName }
+        if ofUser >= limits.maximumCallsOfUser { return .tooManyCallsOfUser }
+        let isFull = peer.serverName != me.serverName && ofServer >= limits.maximumCallsOfOtherServer
+        return isFull ? .tooManyCallsOfUser : nil
     }
 
     /// Why nobody is told anything about an invite; nil when it deserves an answer of one kind or the other.
@@ -104,19 +118,34 @@ package struct LegacyCallTable: Sendable {
         if recent.contains(invite.header.key) { return .callOver }
         if invite.remainingLifetime(at: now) <= limits.leastLifetime { return .inviteTooOld }
         if let invitee = invite.invitee, invitee != me { return .otherInvitee }
+        if let refusal = refusal(of: invite.header, in: place) { return refusal }
+        return limits.maximumCalls == 0 ? .tooManyCalls : nil
+    }
+
+    /// Why an event of no call that runs means nothing to us, by where it comes from.
+    private func refusal(of header: LegacyCallHeader, in place: LegacyCallPlace?) -> LegacyCallRefusal? {
         guard let place else { return .unknownRoom }
+        if place.isEncrypted, !header.isEncrypted { return .notEncrypted }
         return refusal(of: place)
     }
 
     private mutating func follow(
-        _ event: LegacyCallEvent, at now: UnixMilliseconds, into actions: inout [LegacyCallAction],
+        _ event: LegacyCallEvent, at now: UnixMilliseconds, place: (RoomID) -> LegacyCallPlace?,
+        into actions: inout [LegacyCallAction],
     ) {
         let key = event.header.key
         if var call = calls[key] {
+            // A server must not end, or redirect, what only members may.
+            if place(key.roomID)?.isEncrypted == true, !event.header.isEncrypted {
+                return actions.append(.refused(.notEncrypted))
+            }
             let stop = call.receive(event, early: &early, at: now, into: &actions)
             calls[key] = call
             if let stop { finish(key, stop, into: &actions) }
         } else if case .candidates(let candidates) = event, !recent.contains(key) {
+            if let refusal = refusal(of: candidates.header, in: place(key.roomID)) {
+                return actions.append(.refused(refusal))
+            }
             guard !early.keep(candidates.candidates, of: .init(candidates.header), at: now) else { return }
             actions.append(.refused(.tooManyEarlyCandidates))
         } else {
@@ -136,6 +165,10 @@ package struct LegacyCallTable: Sendable {
         _ key: LegacyCallKey, with description: LegacyCallMessage.Description, at now: UnixMilliseconds,
     ) -> [LegacyCallAction] {
         var actions: [LegacyCallAction] = []
+        // The caller does not wait any more.
+        if let call = calls[key], call.overdue == .inviteTimeout, call.deadline <= now {
+            finish(key, .inviteTimeout, into: &actions)
+        }
         calls[key]?.answered(with: description, at: now, into: &actions)
         return actions
     }
@@ -150,7 +183,18 @@ package struct LegacyCallTable: Sendable {
     }
 
     package mutating func mediaWentDown(_ key: LegacyCallKey) -> [LegacyCallAction] {
-        end(calls[key]?.isMediaUp == true ? .connectionLost : .connectionFailed) { $0.end.key == key }
+        if calls[key]?.isClosing == true { return [] }
+        return end(calls[key]?.isMediaUp == true ? .connectionLost : .connectionFailed) { $0.end.key == key }
+    }
+
+    /// The peer closed the connection, as clients do that hang up: time for the event that says so.
+    package mutating func mediaWasClosed(_ key: LegacyCallKey, at now: UnixMilliseconds) {
+        calls[key]?.mediaWasClosed(at: now)
+    }
+
+    /// The homeserver takes no answer, or no invite, for good.
+    package mutating func homeserverRefused(_ key: LegacyCallKey) -> [LegacyCallAction] {
+        end(.refusedByHomeserver) { $0.end.key == key }
     }
 
     // MARK: What we want, and time
@@ -158,8 +202,7 @@ package struct LegacyCallTable: Sendable {
     /// Why we cannot call somebody now; nil when we can.
     package func refusalToCall(_ peer: UserID, in room: RoomID, _ place: LegacyCallPlace) -> LegacyCallRefusal? {
         if let refusal = refusal(of: place) { return refusal }
-        let isTaken = calls.values.contains { $0.end.key.roomID == room && $0.peer == peer }
-        return isTaken || calls.count >= limits.maximumCalls ? .tooManyCalls : nil
+        return capacityRefusal(for: peer, besides: [])
     }
 
     /// Why there are no calls in a place at all.
@@ -173,21 +216,16 @@ package struct LegacyCallTable: Sendable {
         _ peer: UserID, from end: LegacyCallEnd, offering description: LegacyCallMessage.Description,
         lifetime: Milliseconds, at now: UnixMilliseconds,
     ) -> [LegacyCallAction] {
-        let isTaken = calls.values.contains { $0.end.key.roomID == end.key.roomID && $0.peer == peer }
-        guard !isTaken, calls.count < limits.maximumCalls else { return [.refused(.tooManyCalls)] }
+        if let refusal = capacityRefusal(for: peer, besides: []) { return [.refused(refusal)] }
         var actions: [LegacyCallAction] = []
         calls[end.key] = LegacyCall(
             inviting: peer, end: end, offer: description, lifetime: lifetime, limits: limits, at: now, into: &actions)
         return actions
     }
 
-    /// Offers something else in a running call; nothing happens while that cannot be.
-    package mutating func offer(
-        _ key: LegacyCallKey, _ description: LegacyCallMessage.Description,
-    ) -> [LegacyCallAction] {
-        var actions: [LegacyCallAction] = []
-        guard calls[key]?.offer(description, into: &actions) == true else { return [.refused(.outOfTurn)] }
-        return actions
+    /// Ends one call.
+    package mutating func hangUp(_ key: LegacyCallKey) -> [LegacyCallAction] {
+        end(.ended) { $0.end.key == key }
     }
 
     /// Ends the calls of a room, or all.

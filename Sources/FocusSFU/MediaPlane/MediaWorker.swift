@@ -182,8 +182,14 @@ package actor MediaWorker: EpollLoop.Client {
         plane.updateTime()
         endMirror(name)
         let mirror = try makeMirror(name)
-        mirrors[name] = mirror
-        return mirror.offer()
+        do throws(MirrorRefusal) {
+            let offer = try mirror.offer()
+            mirrors[name] = mirror
+            return offer
+        } catch {
+            mirror.close()
+            throw error
+        }
     }
 
     func take(answer sdp: String, mirror name: String) throws(MirrorRefusal) {

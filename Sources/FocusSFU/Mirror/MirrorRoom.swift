@@ -36,6 +36,7 @@ final class MirrorRoom {
     }
 
     var state: MirrorState {
+        if participant.transportClosedAt != nil { return .closed }
         if room.participants.isEmpty { return .absent }
         return participant.isActive ? .connected : .connecting
     }
@@ -69,6 +70,7 @@ final class MirrorRoom {
         let answerer = Answerer(
             transport: transport.nextLocalDescription(), connection: .single, establishedSetup: setup)
         let result = answerer.answer(offer, decisions: decisions)
+        setup = result.setup
         transport.begin(role: result.setup == .active ? .client : .server)
         transport.negotiated(result.sections)
         for track in participant.publications.negotiated(result.sections) { end(track) }
@@ -80,7 +82,7 @@ final class MirrorRoom {
     }
 
     /// An offer of sound and pictures to a peer that is called.
-    func offer() -> MirrorDescription {
+    func offer() throws(MirrorRefusal) -> MirrorDescription {
         var tracks: [String: PublishedTrack] = [:]
         var sections: [OfferedSection] = []
         let enabled = room.plane.configuration.enabledCodecs
@@ -90,6 +92,7 @@ final class MirrorRoom {
             tracks[mid] = track
             sections.append(OfferedSection(mid: mid, content: .exchange(outgoing)))
         }
+        guard !sections.isEmpty else { throw .nothingToOffer }
         let description = Offerer(transport: participant.publisher.nextLocalDescription()).offer(sections)
         pending = (description, tracks)
         return MirrorDescription(sdp: SDPWriter.text(of: description), streamID: participant.sid)

@@ -8,6 +8,8 @@ package enum MirrorState: Equatable, Sendable {
     /// There is none of the name: it never was, or it is over.
     case absent
     case connecting
+    /// The peer closed its connection, as clients do that hang up.
+    case closed
     case connected
 }
 
@@ -26,6 +28,8 @@ package enum MirrorRefusal: Error, Equatable, Sendable, CustomStringConvertible 
     case nothingToReflect
     /// An answer, and there is no offer of ours.
     case nothingOffered
+    /// No codec that we could offer is enabled.
+    case nothingToOffer
     /// Too many clients have joined whose media is not connected yet.
     case tooManyHandshakes
 
@@ -34,6 +38,7 @@ package enum MirrorRefusal: Error, Equatable, Sendable, CustomStringConvertible 
         case .description(let error): error.description
         case .nothingToReflect: "the offer brings no track that could come back"
         case .nothingOffered: "an answer without an offer"
+        case .nothingToOffer: "neither opus nor vp8 is enabled"
         case .tooManyHandshakes: "too many clients wait for their media connection"
         }
     }

@@ -66,10 +66,11 @@ package actor TransactionInbox {
             return
         }
         let hash = SecureHash.sha256(body)
+        let now = clock.unixMilliseconds()
         let isNew: Bool
         do {
             isNew = try await database.transaction { connection in
-                try TransactionTable.record(id: id, bodyHash: hash, body: body, in: connection)
+                try TransactionTable.record(id: id, bodyHash: hash, body: body, receivedAt: now, in: connection)
             }
         } catch {
             refusals.count(.notStored)

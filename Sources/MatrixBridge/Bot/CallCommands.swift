@@ -157,7 +157,8 @@ struct CallCommands: Sendable {
         case nil: .text("Your client should ring now. Take the call, and you hear and see yourself.")
         case .publicRoom, .crowdedRoom, .unknownRoom:
             .text("I call you only where nobody else is: please write `ring` in a room with me alone.")
-        case .tooManyCalls: .text("I am in a call here, or in too many elsewhere: please try again later.")
+        case .tooManyCalls: .text("I am in as many calls as I may be in: please try again later.")
+        case .tooManyCallsOfUser: .text("You are in a call with me, or too many of your server are.")
         case .rateLimited: .text("You had many calls with me: please try again in a minute.")
         case .notAllowed: .text("The rules of this server do not let you make calls in this room.")
         case let refusal?: .text("I cannot call you: \(refusal.rawValue).")

@@ -111,7 +111,11 @@ package actor CallCoordinator: TransactionConsumer {
 
     package func consume(_ transaction: StoredTransaction) async throws {
         let body = (try? JSONValue.parse(transaction.body, limits: TransactionInbox.limits)) ?? .null
-        let events = Self.events(of: body, countingIn: refusals)
+        let events = Self.events(of: body, countingIn: refusals).map { event in
+            var event = event
+            event.receivedAt = transaction.receivedAt
+            return event
+        }
         var run = EventRun(effects: Effects(roster: roster, now: clock.unixMilliseconds()))
         try process(events, of: body, sequence: transaction.sequence, into: &run)
         await finish(run)

@@ -6,65 +6,58 @@
 package import CallEvents
 import FocusSFU
 package import Logging
+import NIOConcurrencyHelpers
 
-/// Answers one-to-one calls with an echo: the thin shell around ``LegacyCallTable``. Events and wishes go through one
-/// queue, so that what is said in a call leaves in order.
+/// Answers one-to-one calls with an echo: the thin shell around ``LegacyCallTable``. Events, wishes and what became of
+/// our own events go through one queue, and nothing in its loop waits for the network: ``LegacyCallPost`` does.
 ///
-///     committed events ──▶ queue ──▶ LegacyCallTable ──▶ events, mirrors of the focus
-///                           ▲ a tick each second while there are calls
+///     committed events ──▶ LegacyCallInbox ──▶ LegacyCallTable ──▶ mirrors of the focus
+///                           ▲ a tick each second     └──▶ LegacyCallPost, a queue for each room
+///                           └──────────── what became of an event ──────┘
 package actor LegacyCallKeeper {
     /// What stood in the way, to be counted.
     package enum Event: String, CaseIterable, Sendable {
         case answered
-        /// Too many events wait.
+        /// Too many events wait, or too much is to be said in a room.
         case overflowed
         /// The homeserver did not take an event.
         case sendFailed
-        /// A call of an earlier process was hung up.
+        /// A call of an earlier process was hung up, or one at the end of which the homeserver was away.
         case hungUpLate
         /// The database did not take a call, which a crash would leave open.
         case storeFailed
     }
 
-    private enum Item: Sendable {
-        case events([LegacyCallEvent])
-        case left(UserID, RoomID)
-        case hangUp(RoomID)
-        case ring(UserID, RoomID)
-        case tick
+    /// A peer that does not know yet that its call is over.
+    private struct Farewell {
+        var rounds = 0
+        var next: UnixMilliseconds = 0
     }
 
     private static let tickMilliseconds: UInt64 = 1_000
-    private static let maximumWaiting = 1_000
-    /// Waits before the repetition of an event that the homeserver did not take.
-    private static let retryMilliseconds: [UInt64] = [500, 1_500]
     /// How long our invites ring. Media has what is left of a minute.
     private static let inviteLifetime: Milliseconds = 30_000
-    /// How often, and how many times, peers are told that did not hear it. Their clients give up by themselves.
-    private static let farewellMilliseconds: Milliseconds = 5_000
-    private static let farewellRounds = 60
+    /// Pauses between farewells, which double; and how many a homeserver that answers gets. After ten minutes no client
+    /// waits any more.
+    private static let farewellMilliseconds: ClosedRange<Milliseconds> = 5_000...60_000
+    private static let farewellRounds = 12
 
-    private var table: LegacyCallTable
+    var table: LegacyCallTable
     private let admission: LegacyCallAdmission
-    private let media: any LegacyCallMedia
+    let media: any LegacyCallMedia
     private let database: Database
-    private let client: MatrixClient
-    private let encryption: any RoomEventEncrypting
+    let post: LegacyCallPost
     private let facts: RoomFactsBook
     private let attempts: AttemptLog
-    private let clock: ServiceClock
-    private let logger: Logger
-    private var rate = RequestRate(burst: 5, perSecond: 0.1, maximumNames: 1_024)
-    /// Calls whose peer could not be told that they are over.
-    private var unheard: Set<LegacyCallEnd> = []
-    private var nextFarewell: UnixMilliseconds = 0
-    private var farewellsLeft = farewellRounds
-    private var censuses: [LegacyCallKey: CandidateCensus] = [:]
-    private var lastTransaction: UInt64 = 0
-    /// Makes transaction ids of this process differ from those of the last.
-    private let epoch: Int64
-    private let items: AsyncStream<Item>
-    private nonisolated let inlet: AsyncStream<Item>.Continuation
+    let clock: ServiceClock
+    let logger: Logger
+    private var rates: LegacyCallRates
+    private var held = HeldInvites()
+    private var unheard: [LegacyCallEnd: Farewell] = [:]
+    var censuses: [LegacyCallKey: CandidateCensus] = [:]
+    private nonisolated let inbox = LegacyCallInbox()
+    /// Rooms with calls, whose events count even if others have come in.
+    private nonisolated let busyRooms = NIOLockedValueBox<Set<RoomID>>([])
     /// Something is there that time matters to.
     private let work = WakeUps()
     package nonisolated let events = Tally<Event>()
@@ -80,24 +73,39 @@ package actor LegacyCallKeeper {
         self.admission = admission
         self.media = media
         self.database = database
-        self.client = client
-        self.encryption = encryption
         self.facts = facts
         self.attempts = attempts
         self.clock = clock
         self.logger = logger
-        epoch = clock.unixMilliseconds()
-        (items, inlet) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
+        rates = LegacyCallRates(local: bot.serverName)
+        post = LegacyCallPost(
+            bot: bot, database: database, client: client, encryption: encryption, inbox: inbox, events: events,
+            clock: clock, logger: logger)
     }
 
     // MARK: What comes in
 
-    /// The events of one transaction, in their order.
+    /// The events of one transaction, in their order. Those of rooms in which no call is answered end here.
     package nonisolated func take(_ events: [LegacyCallEvent]) {
-        put(.events(events))
+        let wanted = events.filter { event in
+            let room = event.header.roomID
+            let refusal: LegacyCallRefusal? =
+                switch (place(room), event) {
+                // The state of the room may come.
+                case (nil, .invite), (nil, .hangup): nil
+                case (nil, _): .unknownRoom
+                case (let place?, _): place.isPublic ? .publicRoom : place.joinedCount > 2 ? .crowdedRoom : nil
+                }
+            guard let refusal, !busyRooms.withLockedValue({ $0.contains(room) }) else { return true }
+            refusals.count(refusal)
+            return false
+        }
+        if !wanted.isEmpty { put(.events(wanted)) }
     }
 
     package nonisolated func left(_ user: UserID, _ room: RoomID) {
+        let count = place(room)?.joinedCount ?? 0
+        guard count <= 2 || busyRooms.withLockedValue({ $0.contains(room) }) else { return }
         put(.left(user, room))
     }
 
@@ -110,21 +118,23 @@ package actor LegacyCallKeeper {
         return count
     }
 
-    /// Calls somebody in a room.
+    /// Calls somebody in a room. What prevents it later is said in the room.
     ///
     /// - Returns: why not; nil when it will ring.
     package func ring(_ user: UserID, in room: RoomID) -> LegacyCallRefusal? {
-        guard let place = Self.place(facts.facts(of: room)) else { return .unknownRoom }
+        guard let place = place(room) else { return .unknownRoom }
         if let refusal = table.refusalToCall(user, in: room, place) ?? admission.refusal(of: user, in: room) {
             return refusal
         }
-        guard rate.spend(user.rawValue, at: clock.monotonic()) == nil else { return .rateLimited }
+        guard rates.spendRing(user, at: clock.monotonic()) else { return .rateLimited }
         put(.ring(user, room))
         return nil
     }
 
-    private static func place(_ facts: RoomFacts?) -> LegacyCallPlace? {
-        facts.map { LegacyCallPlace(isPublic: $0.isPublic, joinedCount: $0.joined.count) }
+    private nonisolated func place(_ room: RoomID) -> LegacyCallPlace? {
+        facts.facts(of: room).map {
+            LegacyCallPlace(isPublic: $0.isPublic, joinedCount: $0.joined.count, isEncrypted: $0.isEncrypted)
+        }
     }
 
     private static func randomName(length: Int) -> String {
@@ -132,8 +142,9 @@ package actor LegacyCallKeeper {
         return Secret.random(length: length, using: &generator).exposed
     }
 
-    private nonisolated func put(_ item: Item) {
-        if case .dropped = inlet.yield(item) { events.count(.overflowed) }
+    private nonisolated func put(_ item: LegacyCallInbox.Item) {
+        let dropped = inbox.put(item)
+        if dropped > 0 { events.count(.overflowed, times: UInt64(dropped)) }
     }
 
     /// Oldest first.
@@ -143,13 +154,16 @@ package actor LegacyCallKeeper {
 
     /// Reads which calls an earlier process left open; they are hung up as soon as the homeserver is there.
     package func restore() async throws {
-        unheard = Set(try await database.read { try LegacyCallStore.load(from: $0) })
+        let ends = try await database.read { try LegacyCallStore.load(from: $0) }
+        unheard = Dictionary(ends.map { ($0, Farewell()) }) { first, _ in first }
     }
 
     /// Works until the task is cancelled.
     package func run() async {
+        let post = post
         await withTaskGroup { group in
             group.addTask { await self.keepTime() }
+            group.addTask { await post.run() }
             await work()
             group.cancelAll()
         }
@@ -157,20 +171,29 @@ package actor LegacyCallKeeper {
 
     private func work() async {
         work.wake()
-        for await item in items {
-            let now = clock.unixMilliseconds()
-            switch item {
-            case .events(let events): await perform(receive(events, at: now))
-            case .left(let user, let room): await perform(table.left(user, room))
-            case .hangUp(let room): await perform(table.hangUp(in: room))
-            case .ring(let user, let room): await perform(invite(user, room, at: now))
-            case .tick: await tick(at: now)
+        for await _ in inbox.wakeUps.stream {
+            for item in inbox.takeAll() {
+                await perform(item, at: clock.unixMilliseconds())
+                busyRooms.withLockedValue { $0 = Set(table.entries.map(\.key.roomID)) }
             }
             if hasWork { work.wake() }
         }
     }
 
-    private var hasWork: Bool { !table.isEmpty || !unheard.isEmpty }
+    private func perform(_ item: LegacyCallInbox.Item, at now: UnixMilliseconds) async {
+        switch item {
+        case .events(let events):
+            await perform(receive(held.take(events, at: now) { place($0) != nil }, at: now))
+        case .left(let user, let room): await perform(table.left(user, room))
+        case .hangUp(let room): await perform(table.hangUp(in: room))
+        case .ring(let user, let room): await perform(invite(user, room, at: now))
+        case .reported(let message, let end, let outcome):
+            await perform(reported(message, end, outcome, at: now))
+        case .tick: await tick(at: now)
+        }
+    }
+
+    private var hasWork: Bool { !table.isEmpty || !unheard.isEmpty || !held.isEmpty }
 
     private func keepTime() async {
         for await _ in work.stream where hasWork {
@@ -182,30 +205,39 @@ package actor LegacyCallKeeper {
     /// Says goodbye to everybody; after ``run()``.
     package func shutDown() async {
         await perform(table.hangUp())
+        await post.finish()
     }
 
     private func receive(_ events: [LegacyCallEvent], at now: UnixMilliseconds) -> [LegacyCallAction] {
         let time = clock.monotonic()
-        return table.receive(
-            events, at: now,
-            place: { Self.place(facts.facts(of: $0)) }, partyID: { Self.randomName(length: 8) },
+        var asked: [(key: LegacyCallKey, caller: UserID, refusal: LegacyCallRefusal?)] = []
+        let actions = table.receive(
+            events, at: now, place: { place($0) }, partyID: { Self.randomName(length: 8) },
             admit: { invite in
                 let caller = invite.header.sender
-                let refusal =
-                    rate.spend(caller.rawValue, at: time) == nil
-                    ? admission.refusal(of: caller, in: invite.header.roomID) : .rateLimited
-                let outcome = refusal.map { "turned down: \($0.rawValue)" } ?? "answered"
-                attempts.note(caller, in: invite.header.roomID, "called me, \(outcome)", at: now)
+                let room = invite.header.roomID
+                let refusal = rates.spend(caller, refusal: admission.refusal(of: caller, in: room), at: time)
+                asked.append((invite.header.key, caller, refusal))
                 return refusal
             })
+        for (key, caller, refusal) in asked {
+            let isTaken = actions.contains { if case .makeAnswer(key, _) = $0 { true } else { false } }
+            let reason = refusal ?? (isTaken ? nil : .tooManyCalls)
+            let outcome = reason.map { "turned down: \($0.rawValue)" } ?? "answered"
+            attempts.note(caller, in: key.roomID, "called me, \(outcome)", at: now)
+        }
+        return actions
     }
 
     private func tick(at now: UnixMilliseconds) async {
-        if !unheard.isEmpty, now >= nextFarewell { await sayFarewells(at: now) }
+        await sayFarewells(at: now)
+        let ready = held.release(at: now) { place($0) != nil }
+        if !ready.isEmpty { await perform(receive(ready, at: now)) }
         for entry in table.entries {
             switch await media.state(ofMirror: Self.mirror(of: entry.key)) {
             case .connected: table.mediaCameUp(entry.key)
             case .connecting: break
+            case .closed: table.mediaWasClosed(entry.key, at: now)
             case .absent: await perform(table.mediaWentDown(entry.key))
             }
         }
@@ -213,21 +245,22 @@ package actor LegacyCallKeeper {
     }
 
     private func sayFarewells(at now: UnixMilliseconds) async {
-        nextFarewell = now + Self.farewellMilliseconds
-        farewellsLeft -= 1
-        for end in unheard {
-            let isSent = await send(.hangup(.unknownError), end)
-            if isSent { events.count(.hungUpLate) }
-            guard isSent || farewellsLeft <= 0 else { break }
-            await forget(end)
+        for (end, farewell) in unheard where farewell.next <= now {
+            guard farewell.rounds < Self.farewellRounds else {
+                unheard[end] = nil
+                _ = await post.put(.forget(end))
+                continue
+            }
+            // Until it is reported what became of it.
+            unheard[end]?.next = .max
+            _ = await post.put(.message(.hangup(.unknownError), end))
         }
-        if unheard.isEmpty { farewellsLeft = Self.farewellRounds }
     }
 
     /// Call ids are unique within a room.
-    private static func mirror(of key: LegacyCallKey) -> String { "\(key.roomID) \(key.callID)" }
+    static func mirror(of key: LegacyCallKey) -> String { "\(key.roomID) \(key.callID)" }
 
-    private func perform(_ actions: [LegacyCallAction]) async {
+    func perform(_ actions: [LegacyCallAction]) async {
         var waiting = actions[...]
         while let action = waiting.popFirst() {
             waiting += await perform(action)
@@ -241,27 +274,38 @@ package actor LegacyCallKeeper {
         case .addCandidates(let key, let candidates):
             for candidate in candidates { censuses[key, default: CandidateCensus()].note(candidate.line) }
         case .send(let message, let end):
-            return await deliver(message, end)
+            // What the other side may not hear of must not go on.
+            if !(await post.put(.message(message, end))) { return table.hangUp(end.key) }
         case .stop(let end, let stop): await stopped(end, stop)
         case .takeAnswer(let key, let answer): return await take(answer, key)
-        // We make no offers in a running call.
-        case .rollBack: break
         case .refused(let refusal): refusals.count(refusal)
         }
         return []
     }
 
-    private func deliver(_ message: LegacyCallMessage, _ end: LegacyCallEnd) async -> [LegacyCallAction] {
-        let begins =
-            switch message {
-            case .answer, .invite: true
-            case .endOfCandidates, .selectAnswer, .reject, .negotiate, .hangup: false
-            }
-        if begins { await remember(end) }
-        let isSent = await send(message, end)
-        if case .hangup = message, !isSent { unheard.insert(end) }
-        // A call that the other side may not have heard of must not go on.
-        return begins && !isSent ? table.hangUp(in: end.key.roomID) : []
+    /// What became of an event of ours.
+    private func reported(
+        _ message: LegacyCallMessage, _ end: LegacyCallEnd, _ outcome: LegacyCallOutcome, at now: UnixMilliseconds,
+    ) -> [LegacyCallAction] {
+        switch (message, outcome) {
+        case (.answer, .said):
+            events.count(.answered)
+            logger.info("A one-to-one call was answered", metadata: ["matrix.room_id": "\(end.key.roomID)"])
+        case (.answer, .never), (.invite, .never): return table.homeserverRefused(end.key)
+        // Nobody knows whether the other side heard it.
+        case (.answer, _), (.invite, .notNow), (.invite, .unreachable): return table.hangUp(end.key)
+        case (.hangup, .said), (.hangup, .never):
+            if unheard.removeValue(forKey: end) != nil, outcome == .said { events.count(.hungUpLate) }
+        case (.hangup, .notNow), (.hangup, .unreachable):
+            var farewell = unheard[end] ?? Farewell()
+            // A homeserver that is away uses no round up.
+            if outcome == .notNow { farewell.rounds += 1 }
+            let pause = Self.farewellMilliseconds.lowerBound << min(farewell.rounds, 4)
+            farewell.next = now + min(pause, Self.farewellMilliseconds.upperBound)
+            unheard[end] = farewell
+        case (.invite, .said), (.endOfCandidates, _), (.selectAnswer, _), (.reject, _), (.negotiate, _): break
+        }
+        return []
     }
 
     private func invite(_ user: UserID, _ room: RoomID, at now: UnixMilliseconds) async -> [LegacyCallAction] {
@@ -278,113 +322,8 @@ package actor LegacyCallKeeper {
         } catch {
             logger.info(
                 "A one-to-one call cannot be made", metadata: ["matrix.room_id": "\(room)", "reason": "\(error)"])
+            _ = await post.put(.text("I cannot call you: \(error).", room))
             return []
-        }
-    }
-
-    private func take(_ answer: String, _ key: LegacyCallKey) async -> [LegacyCallAction] {
-        censuses[key, default: CandidateCensus()].note(description: answer)
-        do throws(MirrorRefusal) {
-            try await media.take(answer: answer, mirror: Self.mirror(of: key))
-            return []
-        } catch {
-            logger.info(
-                "The answer to a one-to-one call cannot be taken",
-                metadata: ["matrix.room_id": "\(key.roomID)", "reason": "\(error)"])
-            return table.cannotAnswer(key)
-        }
-    }
-
-    private func makeAnswer(to offer: String, _ key: LegacyCallKey) async -> [LegacyCallAction] {
-        censuses[key, default: CandidateCensus()].note(description: offer)
-        do throws(MirrorRefusal) {
-            let answer = try await media.answer(offer, mirror: Self.mirror(of: key))
-            return table.answered(
-                key, with: .init(sdp: answer.sdp, streamID: answer.streamID), at: clock.unixMilliseconds())
-        } catch {
-            logger.info(
-                "The offer of a one-to-one call cannot be answered",
-                metadata: ["matrix.room_id": "\(key.roomID)", "reason": "\(error)"])
-            return table.cannotAnswer(key)
-        }
-    }
-
-    private func stopped(_ end: LegacyCallEnd, _ stop: LegacyCallStop) async {
-        stops.count(stop)
-        logger.info(
-            "A one-to-one call ended", metadata: ["matrix.room_id": "\(end.key.roomID)", "reason": "\(stop.rawValue)"])
-        await media.end(mirror: Self.mirror(of: end.key))
-        let census = censuses.removeValue(forKey: end.key) ?? CandidateCensus()
-        if !unheard.contains(end) { await forget(end) }
-        if stop == .connectionFailed {
-            await say("I answered, but no media connection to you came up. \(census.sentences)", in: end.key.roomID)
-        }
-    }
-
-    // MARK: The homeserver and the database
-
-    private func send(_ message: LegacyCallMessage, _ end: LegacyCallEnd) async -> Bool {
-        let isSent = await send(message.eventType, message.content(from: end), to: end.key.roomID)
-        if isSent, case .answer = message {
-            events.count(.answered)
-            logger.info("A one-to-one call was answered", metadata: ["matrix.room_id": "\(end.key.roomID)"])
-        }
-        return isSent
-    }
-
-    private func say(_ text: String, in room: RoomID) async {
-        _ = await send("m.room.message", BotReply.text(text).content(answering: nil), to: room)
-    }
-
-    /// - Returns: false when trying again may help; what the homeserver refuses for good counts as said.
-    private func send(_ type: String, _ content: JSONObject, to room: RoomID) async -> Bool {
-        lastTransaction += 1
-        let transaction = "call-\(epoch)-\(lastTransaction)"
-        var delays = Self.retryMilliseconds[...]
-        while true {
-            var mayHelp = true
-            do {
-                let isEncrypted = await encryption.isEncrypted(room)
-                let wire = isEncrypted ? try await encryption.encrypted(type, content, in: room) : content
-                try await client.send(
-                    isEncrypted ? "m.room.encrypted" : type, content: wire, to: room, as: .init(userID: table.me),
-                    transactionID: transaction)
-                return true
-            } catch let error as MatrixClientError {
-                mayHelp = error.isTransient
-                note(error, type, room)
-            } catch {
-                note(error, type, room)
-            }
-            guard mayHelp, let delay = delays.popFirst(), (try? await clock.sleep(delay)) != nil else {
-                events.count(.sendFailed)
-                return !mayHelp
-            }
-        }
-    }
-
-    private func note(_ error: any Error, _ type: String, _ room: RoomID) {
-        logger.warning(
-            "An event of a one-to-one call could not be sent",
-            metadata: ["matrix.room_id": "\(room)", "event": "\(type)", "error.code": "\(error)"])
-    }
-
-    private func remember(_ end: LegacyCallEnd) async {
-        do {
-            try await database.transaction { try LegacyCallStore.store(end, in: $0) }
-        } catch {
-            events.count(.storeFailed)
-            logger.error("A one-to-one call could not be stored", metadata: ["error.code": "\(error)"])
-        }
-    }
-
-    private func forget(_ end: LegacyCallEnd) async {
-        unheard.remove(end)
-        do {
-            try await database.transaction { try LegacyCallStore.remove(end, in: $0) }
-        } catch {
-            events.count(.storeFailed)
-            logger.error("An ended one-to-one call could not be removed", metadata: ["error.code": "\(error)"])
         }
     }
 }

@@ -138,6 +138,10 @@ package enum Schema {
             ) WITHOUT ROWID
             """
         ],
+        [
+            // When it came, in milliseconds since 1970-01-01 UTC: the ages in it are of that moment.
+            "ALTER TABLE transactions ADD COLUMN received_at INTEGER"
+        ],
     ]
 
     /// The number that this version writes.

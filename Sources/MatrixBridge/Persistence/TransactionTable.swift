@@ -11,11 +11,14 @@ package struct StoredTransaction: Equatable, Sendable {
     package var id: String
     /// The request body as received.
     package var body: [UInt8]
+    /// When it came, in milliseconds since 1970-01-01 UTC; nil for one of an older version.
+    package var receivedAt: Int64?
 
-    package init(sequence: Int64, id: String, body: [UInt8]) {
+    package init(sequence: Int64, id: String, body: [UInt8], receivedAt: Int64? = nil) {
         self.sequence = sequence
         self.id = id
         self.body = body
+        self.receivedAt = receivedAt
     }
 }
 
@@ -29,10 +32,12 @@ enum TransactionTable {
     ///
     /// The same id with another body is new work: after a failure the homeserver resends with part of the content.
     /// - Returns: false for a repetition.
-    static func record(id: String, bodyHash: [UInt8], body: [UInt8], in connection: SQLiteConnection) throws -> Bool {
+    static func record(
+        id: String, bodyHash: [UInt8], body: [UInt8], receivedAt: Int64? = nil, in connection: SQLiteConnection,
+    ) throws -> Bool {
         try connection.execute(
-            "INSERT INTO transactions (id, body_hash, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            [.text(id), .blob(bodyHash), .blob(body)],
+            "INSERT INTO transactions (id, body_hash, body, received_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [.text(id), .blob(bodyHash), .blob(body), receivedAt.map { .integer($0) } ?? .null],
         )
         return connection.changedRowCount > 0
     }
@@ -40,12 +45,12 @@ enum TransactionTable {
     /// The oldest transaction that was not processed.
     static func nextUnprocessed(in connection: SQLiteConnection) throws -> StoredTransaction? {
         let rows = try connection.execute(
-            "SELECT sequence, id, body FROM transactions WHERE body IS NOT NULL ORDER BY sequence LIMIT 1"
+            "SELECT sequence, id, body, received_at FROM transactions WHERE body IS NOT NULL ORDER BY sequence LIMIT 1"
         )
         guard let row = rows.first, let sequence = row[0].integer, let id = row[1].text, let body = row[2].blob else {
             return nil
         }
-        return StoredTransaction(sequence: sequence, id: id, body: body)
+        return StoredTransaction(sequence: sequence, id: id, body: body, receivedAt: row[3].integer)
     }
 
     /// The last one that arrived; 0 before the first.
