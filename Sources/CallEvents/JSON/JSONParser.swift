@@ -26,10 +26,13 @@ private struct JSONParser {
     private let limits: JSONLimits
     private var offset = 0
     private var valueCount = 0
+    /// What ``valueCount`` may reach: the document's limit, or that of the element that is being read.
+    private var valueLimit: Int
 
     init(bytes: [UInt8], limits: JSONLimits) {
         self.bytes = bytes
         self.limits = limits
+        valueLimit = limits.valueCount
     }
 
     mutating func parseDocument() throws(JSONRefusal) -> JSONValue {
@@ -41,7 +44,7 @@ private struct JSONParser {
 
     private mutating func parseValue(depth: Int) throws(JSONRefusal) -> JSONValue {
         valueCount += 1
-        guard valueCount <= limits.valueCount else { throw .tooManyValues }
+        guard valueCount <= valueLimit else { throw .tooManyValues }
         skipWhitespace()
         switch try peek() {
         case UInt8(ascii: "{"): return try parseObject(depth: depth)
@@ -90,7 +93,7 @@ private struct JSONParser {
             return .array(elements)
         }
         while true {
-            elements.append(try parseValue(depth: depth + 1))
+            elements.append(depth == 1 ? try parseElement() : try parseValue(depth: depth + 1))
             skipWhitespace()
             switch try take() {
             case UInt8(ascii: ","): continue
@@ -98,6 +101,44 @@ private struct JSONParser {
             default: throw .unexpectedByte
             }
         }
+    }
+
+    /// An element of a list of the outermost object: null when it is too much by itself.
+    private mutating func parseElement() throws(JSONRefusal) -> JSONValue {
+        guard let elementValueCount = limits.elementValueCount else { return try parseValue(depth: 2) }
+        let (start, before) = (offset, valueCount)
+        valueLimit = min(limits.valueCount, before + elementValueCount)
+        defer { valueLimit = limits.valueCount }
+        do throws(JSONRefusal) {
+            return try parseValue(depth: 2)
+        } catch .tooDeep {
+        } catch .tooManyValues {
+            guard before + elementValueCount < limits.valueCount else { throw .tooManyValues }
+        } catch {
+            throw error
+        }
+        offset = start
+        valueCount = before + 1
+        try passOver()
+        return .null
+    }
+
+    /// Goes behind the object or list at the cursor, however deep it is, without a look at its grammar.
+    private mutating func passOver() throws(JSONRefusal) {
+        skipWhitespace()
+        var open = 0
+        repeat {
+            switch try peek() {
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                open += 1
+                offset += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                open -= 1
+                offset += 1
+            case UInt8(ascii: "\""): _ = try parseString()
+            default: offset += 1
+            }
+        } while open > 0
     }
 
     private mutating func parseLiteral(_ literal: StaticString, as value: JSONValue) throws(JSONRefusal) -> JSONValue {

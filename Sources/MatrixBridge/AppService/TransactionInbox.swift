@@ -36,7 +36,9 @@ package actor TransactionInbox {
 
     /// A body that is larger is refused before it is read.
     package static let maximumBodyByteCount = 50 << 20
-    static let limits = JSONLimits(byteCount: maximumBodyByteCount, valueCount: 1 << 21)
+    /// Anybody in the federation can send the bot's device a message of any form: it must not cost the events beside it.
+    static let limits = JSONLimits(
+        byteCount: maximumBodyByteCount, valueCount: 1 << 22, elementValueCount: JSONLimits.event.valueCount)
 
     private let database: Database
     private let consumer: any TransactionConsumer

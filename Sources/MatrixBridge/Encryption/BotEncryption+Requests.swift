@@ -197,9 +197,13 @@ extension BotEncryption {
                 device?.queryFailed(for: users)
                 throw error
             }
-            try await change { store in
-                let outcomes = try device?.takeQuery(answer, for: users, in: store, at: now) ?? []
-                return try take(outcomes, in: store)
+            // The signatures of many devices take long: others have the database in between.
+            for user in users {
+                try await change { store in
+                    let outcomes = try device?.takeQuery(answer, for: [user], in: store, at: now) ?? []
+                    return try take(outcomes, in: store)
+                }
+                await Task.yield()
             }
         }
     }
@@ -247,7 +251,7 @@ extension BotEncryption {
         }
         logger.info(
             "Messages of devices could not be decrypted; they get fresh sessions",
-            metadata: ["devices": "\(batch.map(\.description).sorted().joined(separator: ", "))"])
+            metadata: ["devices": "\(batch.count)"])
         let failures = try await claim(devices)
         let reached = devices.filter { failures[$0.address] == nil }
         let unsent = await sendOlm("m.dummy", Dictionary(reached.map { ($0, [:]) }) { $1 })

@@ -41,6 +41,8 @@ package actor LegacyCallKeeper {
     /// waits any more.
     private static let farewellMilliseconds: ClosedRange<Milliseconds> = 5_000...60_000
     private static let farewellRounds = 12
+    /// The last words have that long when the service stops.
+    private static let shutDownMilliseconds: UInt64 = 3_000
 
     var table: LegacyCallTable
     private let admission: LegacyCallAdmission
@@ -205,7 +207,13 @@ package actor LegacyCallKeeper {
     /// Says goodbye to everybody; after ``run()``.
     package func shutDown() async {
         await perform(table.hangUp())
-        await post.finish()
+        // Calls are stored: what the homeserver does not take in time is said after the next start.
+        await withTaskGroup { [clock, post] group in
+            group.addTask { await post.finish() }
+            group.addTask { _ = try? await clock.sleep(Self.shutDownMilliseconds) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     private func receive(_ events: [LegacyCallEvent], at now: UnixMilliseconds) -> [LegacyCallAction] {

@@ -62,7 +62,7 @@ extension OlmDevice {
         var outcomes: [ToDeviceOutcome] = []
         for user in users.sorted() {
             let waiting = try store.records(.waiting, owner: user.serverName.rawValue).filter {
-                WaitingMessage($0)?.sender == user
+                WaitingMessage.sender(of: $0) == user
             }
             guard let devices = answer["device_keys"]?[user.rawValue]?.object else {
                 // Of a server that did not answer nothing is known; what is stored stays. It is asked again while

@@ -117,8 +117,8 @@ extension OlmDevice {
     ) throws -> ToDeviceOutcome {
         let server = message.sender.serverName.rawValue
         let waiting = try store.records(.waiting, owner: server)
-        let ofSender = waiting.compactMap(WaitingMessage.init).filter { $0.sender == message.sender }
-        guard !ofSender.contains(where: { $0.digest == message.digest }) else { return .waiting }
+        let ofSender = waiting.filter { WaitingMessage.sender(of: $0) == message.sender }
+        guard !ofSender.contains(where: { $0.key.hasSuffix("\n\(message.digest)") }) else { return .waiting }
         let record = message.record(at: now)
         let bytes = waiting.reduce(record.value.count) { $0 + $1.value.count }
         guard ofSender.count < Limit.waitingOfSender, waiting.count < Limit.waitingOfServer,
@@ -205,6 +205,11 @@ extension OlmDevice {
         let last = try store.record(.renewal, owner: "", key: name)?.touched
         if let last, now - last < Self.renewalMilliseconds, now >= last { return }
         guard try store.record(.renewal, owner: Self.dueRenewals, key: name) == nil else { return }
+        // One server with many devices keeps nobody waiting.
+        let server = device.address.user.serverName
+        guard devicesToRenew.count < Limit.renewals,
+            devicesToRenew.count(where: { $0.user.serverName == server }) < Limit.renewalsOfServer
+        else { return }
         try store.put(OlmRecord(.renewal, owner: Self.dueRenewals, key: name, touched: now))
         devicesToRenew.insert(device.address)
     }

@@ -39,6 +39,9 @@ package struct OlmDevice: Sendable {
         static let shares = 50_000
         static let rooms = 10_000
         static let encryptedRooms = 100_000
+        /// Devices that are owed a fresh session.
+        static let renewals = 5_000
+        static let renewalsOfServer = 100
         /// Characters of a ciphertext; events have at most 64 KiB.
         static let ciphertext = 1 << 17
     }

@@ -25,6 +25,12 @@ struct WaitingMessage {
         self.number = number % Self.highestNumber
     }
 
+    /// Who sent a message that waits; unlike the message this needs no reading of what was sent.
+    static func sender(of record: OlmRecord) -> UserID? {
+        let parts = record.key.split(separator: "\n")
+        return parts.count == 3 ? UserID(String(parts[1])) : nil
+    }
+
     init?(_ record: OlmRecord) {
         let parts = record.key.split(separator: "\n")
         guard parts.count == 3, let sender = UserID(String(parts[1])), let json = record.json,

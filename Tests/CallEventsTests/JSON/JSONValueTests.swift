@@ -13,6 +13,29 @@ struct JSONValueTests {
         try JSONValue.parse(Array(text.utf8), limits: limits)
     }
 
+    @Test("an element of a list that is too deep or holds too much counts as null and costs nothing beside it")
+    func passedOver() throws {
+        let limits = JSONLimits(byteCount: 1 << 20, valueCount: 1_000, elementValueCount: 100)
+        let deep = String(repeating: "[", count: 500) + #""]}{[\"""# + String(repeating: "]", count: 500)
+        let wide = "{\"a\":[" + String(repeating: "1,", count: 200) + "1]}"
+        let parsed = try Self.parse(#"{"events":[{"a":1}, \#(deep) ,\#(wide),[2]],"txn":[3]}"#, limits: limits)
+        #expect(
+            parsed
+                == .object([
+                    "events": .array([.object(["a": .integer(1)]), .null, .null, .array([.integer(2)])]),
+                    "txn": .array([.integer(3)]),
+                ]))
+        // The whole stays bounded, and what is not closed is refused.
+        let many = Array(repeating: "[" + Array(repeating: "1", count: 90).joined(separator: ",") + "]", count: 20)
+        #expect(throws: JSONRefusal.tooManyValues) {
+            try Self.parse(#"{"events":[\#(many.joined(separator: ","))]}"#, limits: limits)
+        }
+        #expect(throws: JSONRefusal.truncated) {
+            try Self.parse(#"{"events":["# + String(repeating: "[", count: 500), limits: limits)
+        }
+        #expect(throws: JSONRefusal.tooDeep) { try Self.parse(#"{"a":{"b":\#(deep)}}"#, limits: limits) }
+    }
+
     struct Case: Sendable {
         let text: String
         let value: JSONValue

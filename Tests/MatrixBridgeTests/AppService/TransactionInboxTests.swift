@@ -129,6 +129,23 @@ struct TransactionInboxTests {
         #expect(try await process.inbox.backlog() == 0)
     }
 
+    @Test("what a stranger sends to the bot's device does not cost the events beside it")
+    func hostileMessages() async throws {
+        let process = try await Process(try TemporaryDatabase(), focus: focus, clock: clock)
+        let deep = String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000)
+        let wide = "[" + String(repeating: "1,", count: 3_000_000) + "1]"
+        for (id, content) in [("1", deep), ("2", wide)] {
+            let events = JSONValue.array([membership(event: "$join\(id)", device: "D\(id)")]).compactJSON
+            let body =
+                #"{"de.sorunome.msc2409.to_device":[{"sender":"@x:elsewhere","type":"m.room.encrypted","content":"#
+                + content + #"}],"events":"# + String(decoding: events, as: UTF8.self) + "}"
+            #expect(await process.put(id, Array(body.utf8)) == 200)
+        }
+        try await process.inbox.processStored()
+        #expect(await process.coordinator.calls.first?.members.count == 2)
+        #expect(process.inbox.refusals[.notJSONObject] == 0)
+    }
+
     @Test("events of any shape are counted and do not stop the ones behind them")
     func hostileEvents() async throws {
         let process = try await Process(try TemporaryDatabase(), focus: focus, clock: clock)
