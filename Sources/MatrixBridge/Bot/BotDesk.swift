@@ -7,7 +7,8 @@ package import CallEvents
 import FocusSFU
 package import Logging
 
-/// Where commands arrive and replies leave: one after the other, each sender at a bounded rate.
+/// Where commands arrive and replies leave: in each room one after the other, each sender at a bounded rate. No room waits for
+/// another, where an encrypted reply may take minutes to find its readers.
 package actor BotDesk {
     /// What became of texts that were meant for the bot.
     package enum Event: String, CaseIterable, Sendable {
@@ -32,8 +33,18 @@ package actor BotDesk {
         case joined(RoomID)
         /// An encrypted event whose key never came.
         case unreadable(RoomID, EventID)
+
+        var room: RoomID {
+            switch self {
+            case .message(let message): message.roomID
+            case .joined(let room), .unreadable(let room, _): room
+            }
+        }
     }
 
+    /// Rooms in which the desk is at work at a time, and what may wait in each.
+    private static let maximumRooms = 64
+    private static let maximumOfRoom = 20
     /// A command that waited longer is not carried out.
     private static let maximumAgeMilliseconds: Int64 = 300_000
 
@@ -50,6 +61,8 @@ package actor BotDesk {
     private var regrets = RequestRate(burst: 1, perSecond: 1.0 / 3_600, maximumNames: 1_024)
     private let items: AsyncStream<Item>
     private nonisolated let inlet: AsyncStream<Item>.Continuation
+    /// What waits in the rooms that the desk is at work in.
+    private var waiting: [RoomID: [Item]] = [:]
     private var lastTransaction: UInt64 = 0
     /// Makes transaction ids of this process differ from those of the last.
     private let epoch: Int64
@@ -100,13 +113,32 @@ package actor BotDesk {
 
     /// Works until the task is cancelled.
     package func run() async {
-        for await item in items {
+        await withDiscardingTaskGroup { group in
+            for await item in items {
+                if let before = waiting[item.room]?.count {
+                    if before < Self.maximumOfRoom { waiting[item.room]?.append(item) } else { events.count(.overflowed) }
+                } else if waiting.count < Self.maximumRooms {
+                    waiting[item.room] = [item]
+                    group.addTask { await self.work(in: item.room) }
+                } else {
+                    events.count(.overflowed)
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Works off what waits in a room; the first of it stays in its place meanwhile.
+    private func work(in room: RoomID) async {
+        while let item = waiting[room]?.first {
             switch item {
             case .message(let message): await answer(message)
-            case .joined(let room): await greet(room)
-            case .unreadable(let room, let event): await regret(event, in: room)
+            case .joined: await greet(room)
+            case .unreadable(_, let event): await regret(event, in: room)
             }
+            waiting[room]?.removeFirst()
         }
+        waiting[room] = nil
     }
 
     private nonisolated func isPrivate(_ room: RoomID) -> Bool {

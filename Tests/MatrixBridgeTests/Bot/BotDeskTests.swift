@@ -38,10 +38,10 @@ struct BotDeskTests {
     }
 
     func message(
-        _ body: String, age: Int64 = 0, sender: UserID = alice, type: String = "m.text",
+        _ body: String, age: Int64 = 0, sender: UserID = alice, type: String = "m.text", in room: RoomID = room,
     ) throws -> RoomMessage? {
         let event = RoomEvent(
-            type: "m.room.message", sender: sender, roomID: Self.room, eventID: try #require(EventID("$question")),
+            type: "m.room.message", sender: sender, roomID: room, eventID: try #require(EventID("$question")),
             originServerTimestamp: clock.now - age, content: ["msgtype": .string(type), "body": .string(body)])
         guard case .message(let message) = CallEvent.decode(event) else { return nil }
         return message
@@ -227,6 +227,35 @@ struct BotDeskTests {
         #expect(await sent.isEmpty)
         await desk(Encryptor(room: true, failure: .noDevice("none"))).greet(Self.room)
         #expect(await sent.count == 1)
+    }
+
+    @Test("a room whose command takes long keeps no other room waiting, and its own in order")
+    func rooms() async throws {
+        let (done, doneInlet) = AsyncStream.makeStream(of: String.self)
+        let (gate, gateInlet) = AsyncStream.makeStream(of: Void.self)
+        let desk = await desk(commands: [
+            BotCommand("slow", summary: "", permission: .everybody) { _ in
+                for await _ in gate { break }
+                doneInlet.yield("slow")
+                return .text("done")
+            },
+            BotCommand("quick", summary: "", permission: .everybody) { call in
+                doneInlet.yield("quick in \(call.room)")
+                return .text("done")
+            },
+        ])
+        let other = Identifier.room("!other:example.com")
+        let run = Task { await desk.run() }
+        desk.take(try #require(try message("!call slow")))
+        desk.take(try #require(try message("!call quick")))
+        desk.take(try #require(try message("!call quick", in: other)))
+        var order = done.makeAsyncIterator()
+        #expect(await order.next() == "quick in \(other)")
+        gateInlet.yield()
+        #expect(await order.next() == "slow")
+        #expect(await order.next() == "quick in \(Self.room)")
+        run.cancel()
+        await run.value
     }
 
     @Test("the log of attempts is bounded in users and attempts")
