@@ -35,17 +35,8 @@ def refused(bed: MatrixBed, reason: str) -> int:
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixBed]:
-    matrix = MatrixBed(tmp_path_factory.mktemp("sealed-echo"))
-    try:
-        matrix.synapse.start()
-        matrix.admin = matrix.user("admin")
-        matrix.callbridge.settings = {"prometheus": {"port": free_tcp_port()}}
-        matrix.callbridge.matrix_settings = {"admins": [matrix.admin.user_id]}
-        matrix.callbridge.write_configuration()
-        matrix.start_callbridge()
+    with MatrixBed.administered(tmp_path_factory.mktemp("sealed-echo"), prometheus={"port": free_tcp_port()}) as matrix:
         yield matrix
-    finally:
-        matrix.stop()
 
 
 @pytest.fixture(scope="module")

@@ -96,16 +96,8 @@ class EncryptedDesk:
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixBed]:
-    matrix = MatrixBed(tmp_path_factory.mktemp("encrypted"))
-    try:
-        matrix.synapse.start()
-        matrix.admin = matrix.user("admin")
-        matrix.callbridge.matrix_settings = {"admins": [matrix.admin.user_id]}
-        matrix.callbridge.write_configuration()
-        matrix.start_callbridge()
+    with MatrixBed.administered(tmp_path_factory.mktemp("encrypted")) as matrix:
         yield matrix
-    finally:
-        matrix.stop()
 
 
 @pytest.fixture(scope="module")

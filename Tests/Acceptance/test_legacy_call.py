@@ -62,16 +62,8 @@ class PrivateRoom:
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixBed]:
-    matrix = MatrixBed(tmp_path_factory.mktemp("legacy"))
-    try:
-        matrix.synapse.start()
-        matrix.admin = matrix.user("admin")
-        matrix.callbridge.matrix_settings = {"admins": [matrix.admin.user_id]}
-        matrix.callbridge.write_configuration()
-        matrix.start_callbridge()
+    with MatrixBed.administered(tmp_path_factory.mktemp("legacy")) as matrix:
         yield matrix
-    finally:
-        matrix.stop()
 
 
 def report_when(browser: ChromiumPeer, matches: Callable[[dict], bool], seconds: float, what: str) -> dict:

@@ -6,6 +6,8 @@
 """Synapse and Callbridge together, each knowing the other."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .callbridge import Callbridge
@@ -37,6 +39,22 @@ class MatrixBed:
     def start_callbridge(self) -> None:
         self.callbridge.start()
         wait_until(self.callbridge.is_ready, 30, "Callbridge and the homeserver know each other (/readyz)")
+
+    @classmethod
+    @contextmanager
+    def administered(cls, directory: Path, **settings: object) -> Iterator["MatrixBed"]:
+        """Running, with an administrator of the bot in `admin`; `settings` are Callbridge's."""
+        bed = cls(directory)
+        try:
+            bed.synapse.start()
+            bed.admin = bed.user("admin")
+            bed.callbridge.settings = settings
+            bed.callbridge.matrix_settings = {"admins": [bed.admin.user_id]}
+            bed.callbridge.write_configuration()
+            bed.start_callbridge()
+            yield bed
+        finally:
+            bed.stop()
 
     def stop(self) -> None:
         self.callbridge.stop()

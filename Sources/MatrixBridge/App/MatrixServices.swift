@@ -318,8 +318,8 @@ struct MatrixServices {
         Termination(
             .database, cause: "the keys of the bot's encrypted device in the database do not open with its key file: "
                 + "\(fault.code)", source: EncryptionKeyFile.path(in: directory),
-            fix: "put back the file that belongs to this database; if it is lost, remove the device with "
-                + "`sqlite3 \(Database.path(in: directory)) \"DELETE FROM olm_records\"`: the bot then gets a new one")
+            fix: "put back the file that belongs to this database; if it is lost, remove the device with `sqlite3 "
+                + "\(Database.path(in: directory)) \"DELETE FROM olm_records\"`: the bot then gets a new one")
     }
 
     private static func databaseTermination(_ error: any Error, in directory: String) -> Termination {

@@ -18,7 +18,8 @@ struct DeviceNews {
     /// More to-device messages than a homeserver puts into one transaction or sync, with room to spare.
     static let maximumMessages = 1_000
     static let maximumChangedUsers = 10_000
-    /// Messages beyond the first ``maximumMessages``, which are not taken.
+    /// Messages that are not taken: those beyond the first ``maximumMessages``, and those that are no objects, such as
+    /// what the inbox passed over.
     var surplus = 0
 
     private static let algorithm = "signed_curve25519"
@@ -26,7 +27,7 @@ struct DeviceNews {
     /// - Parameter body: Of a transaction, which may hold messages and counts of other users and devices of ours.
     init(ofTransaction body: JSONValue, user: UserID, device: DeviceID) {
         let messages = (body["to_device"] ?? body["de.sorunome.msc2409.to_device"])?.array ?? []
-        surplus = max(0, messages.count - Self.maximumMessages)
+        surplus = Self.surplus(of: messages)
         toDevice = messages.prefix(Self.maximumMessages).filter {
             $0["to_user_id"]?.string == user.rawValue && $0["to_device_id"]?.string == device.rawValue
         }
@@ -46,8 +47,8 @@ struct DeviceNews {
     /// - Parameter body: Of a sync of the device.
     init(ofSync body: JSONValue) {
         let messages = body["to_device"]?["events"]?.array ?? []
-        surplus = max(0, messages.count - Self.maximumMessages)
-        toDevice = Array(messages.prefix(Self.maximumMessages))
+        surplus = Self.surplus(of: messages)
+        toDevice = messages.prefix(Self.maximumMessages).filter { $0.object != nil }
         takeChangedUsers(body["device_lists"])
         if let counts = body["device_one_time_keys_count"]?.object {
             oneTimeKeyCount = Int(clamping: counts[Self.algorithm]?.integer ?? 0)
@@ -60,6 +61,10 @@ struct DeviceNews {
     /// - Parameter body: The answer of `/keys/upload`.
     init(ofUpload body: JSONValue) {
         oneTimeKeyCount = body["one_time_key_counts"]?.object.map { Int(clamping: $0[Self.algorithm]?.integer ?? 0) }
+    }
+
+    private static func surplus(of messages: [JSONValue]) -> Int {
+        max(0, messages.count - maximumMessages) + messages.prefix(maximumMessages).count { $0.object == nil }
     }
 
     private mutating func takeChangedUsers(_ lists: JSONValue?) {

@@ -101,6 +101,15 @@ struct DeviceNewsTests {
         #expect(held.all.count == HeldEvents.maximumCount)
     }
 
+    @Test("messages that are no objects, such as those passed over for their size, are counted and not taken")
+    func noObjects() {
+        let messages = JSONValue.array([.null, .integer(1), .object([:])])
+        #expect(DeviceNews(ofTransaction: .object(["to_device": messages]), user: bot, device: device).surplus == 2)
+        let sync = DeviceNews(ofSync: .object(["to_device": .object(["events": messages])]))
+        #expect(sync.surplus == 2)
+        #expect(sync.toDevice == [.object([:])])
+    }
+
     @Test("what goes beyond the messages of a transaction or a sync is counted")
     func surplus() throws {
         let messages = JSONValue.array(Array(repeating: .object([:]), count: DeviceNews.maximumMessages + 2))
