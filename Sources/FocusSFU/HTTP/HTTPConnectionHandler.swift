@@ -154,15 +154,13 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
         var exchange = HTTPExchange(head, remoteAddress: remoteAddress, router: router)
         let declared = exchange.declaredBodyByteCount ?? 0
         let limit = exchange.bodyLimit(fallback: router.defaultBodyLimit)
-        let refusal = declared <= limit ? exchange.refusal(ofBody: declared) : nil
+        let refusal = exchange.refusal(ofBody: declared)
+        let isTaken = declared <= limit || exchange.discardBody(from: environment.bodyMemory)
         self.exchange = exchange
         state = .receiving
         isHeadPartlyRead = false
-        guard declared <= limit else {
-            refuseBody(context: context, limit: limit)
-            return
-        }
         if let refusal { return refuse(context: context, .bodyNotAdmitted, refusal) }
+        guard isTaken else { return refuseBody(context: context, limit: limit) }
         if exchange.expectsContinue {
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
         }
@@ -172,14 +170,12 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
     private func receive(context: ChannelHandlerContext, _ bytes: ByteBuffer) {
         guard case .receiving = state, let before = exchange?.receivedBodyByteCount else { return }
         let limit = exchange?.bodyLimit(fallback: router.defaultBodyLimit) ?? 0
-        guard before + bytes.readableBytes <= limit else {
-            refuseBody(context: context, limit: limit)
-            return
-        }
         // Chunked: nobody said before that the body would be long.
         if let refusal = exchange?.refusal(ofBody: before + bytes.readableBytes) {
             return refuse(context: context, .bodyNotAdmitted, refusal)
         }
+        guard before + bytes.readableBytes <= limit || exchange?.discardBody(from: environment.bodyMemory) ?? false
+        else { return refuseBody(context: context, limit: limit) }
         guard exchange?.append(bytes, in: environment.bodyMemory) ?? false else {
             refuse(context: context, .bodyMemory, .text("too many requests\n", status: .serviceUnavailable))
             return
@@ -199,8 +195,9 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
             if let refusal { refusals.count(refusal) }
             respond(context: context, response)
         case .route(let route, let parameters):
+            let handler = exchange.isOversized ? route.oversized ?? route.handler : route.handler
             decide(context: context) {
-                .response(await route.handler(request, parameters))
+                .response(await handler(request, parameters))
             }
         case .upgrade(let handler):
             do {

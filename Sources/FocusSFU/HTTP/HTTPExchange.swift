@@ -23,6 +23,8 @@ struct HTTPExchange {
     let stopsDecoder: Bool
 
     private(set) var receivedBodyByteCount = 0
+    /// The body is beyond its limit, and thrown away as it comes.
+    private(set) var isOversized = false
     /// Whose the body is, and how much of it counts.
     private(set) var bodyHolder = HTTPBodyMemory.Holder.stranger
     private(set) var countedBodyByteCount = 0
@@ -72,8 +74,22 @@ struct HTTPExchange {
         return nil
     }
 
+    /// Throws the body away, what is here and what comes; false where the route does not answer without it.
+    mutating func discardBody(from memory: HTTPBodyMemory) -> Bool {
+        guard bodyHolder == .known, case .route(let route, _) = resolution, route.oversized != nil else { return false }
+        isOversized = true
+        request.body = []
+        memory.give(back: countedBodyByteCount, of: bodyHolder)
+        countedBodyByteCount = 0
+        return true
+    }
+
     /// Takes the next part of the body in; false when there is no memory for it.
     mutating func append(_ bytes: ByteBuffer, in memory: HTTPBodyMemory) -> Bool {
+        guard !isOversized else {
+            receivedBodyByteCount += bytes.readableBytes
+            return true
+        }
         let counted = max(0, receivedBodyByteCount + bytes.readableBytes - HTTPBodyMemory.freeByteCount)
         guard memory.take(counted - countedBodyByteCount, for: bodyHolder) else { return false }
         countedBodyByteCount = counted

@@ -42,6 +42,8 @@ package struct HTTPRouter: Sendable {
     ///   - bodyLimit: Bytes, at most ``largestBodyLimit``; beyond it the answer is 413.
     ///   - crossOrigin: In place of the router's for this route.
     ///   - admission: Belongs to every route with a large ``bodyLimit``.
+    ///   - oversized: Answers a body beyond ``bodyLimit`` in place of 413, once it was read and thrown away; only for
+    ///     those whom `admission` lets in.
     ///   - handler: Makes the answer; runs as a child task of ``HTTPServer/run()``.
     package mutating func on(
         _ method: HTTPMethod,
@@ -49,10 +51,12 @@ package struct HTTPRouter: Sendable {
         bodyLimit: Int? = nil,
         crossOrigin: CrossOriginPolicy? = nil,
         admission: Admission? = nil,
+        oversized: Handler? = nil,
         handler: @escaping Handler
     ) {
         var route = route(bodyLimit, crossOrigin, handler)
         route.admission = admission
+        route.oversized = oversized
         withEntry(path) { $0.methods[method.rawValue] = route }
     }
 
@@ -80,6 +84,7 @@ package struct HTTPRouter: Sendable {
         var bodyLimit: Int
         var crossOrigin: CrossOriginPolicy?
         var admission: Admission?
+        var oversized: Handler?
         var handler: Handler
     }
 

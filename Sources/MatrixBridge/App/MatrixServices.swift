@@ -109,10 +109,13 @@ struct MatrixServices {
             legacyCalls: legacyCalls,
             membershipPolicy: BotMembershipPolicy(bot: bot, access: policy, administrators: administrators),
             errands: errands, clock: clock, logger: log)
-        attendance = RoomAttendance(
+        let attendance = RoomAttendance(
             client: client, database: database, coordinator: coordinator, bot: bot, wakeUps: errands, clock: clock,
             logger: log)
-        inbox = TransactionInbox(database: database, consumer: coordinator, clock: clock, logger: log)
+        self.attendance = attendance
+        inbox = TransactionInbox(
+            database: database, consumer: coordinator, onLoss: { await attendance.readAllAgain() }, clock: clock,
+            logger: log)
         let discoveryReport = DiscoveryReport(
             check: DiscoveryCheck(
                 client: client, transport: transport, server: server, bot: bot,
@@ -316,7 +319,8 @@ struct MatrixServices {
 
     private static func encryptionKeyTermination(_ fault: OlmFault, in directory: String) -> Termination {
         Termination(
-            .database, cause: "the keys of the bot's encrypted device in the database do not open with its key file: "
+            .database,
+            cause: "the keys of the bot's encrypted device in the database do not open with its key file: "
                 + "\(fault.code)", source: EncryptionKeyFile.path(in: directory),
             fix: "put back the file that belongs to this database; if it is lost, remove the device with `sqlite3 "
                 + "\(Database.path(in: directory)) \"DELETE FROM olm_records\"`: the bot then gets a new one")

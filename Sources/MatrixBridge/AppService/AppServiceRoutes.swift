@@ -33,6 +33,14 @@ package struct AppServiceRoutes: Sendable {
         }
     }
 
+    /// A transaction that is too long to be read. A refusal would be repeated for ever, with nothing behind it.
+    package func oversizedTransaction(_ request: HTTPRequest, id: String) async -> HTTPResponse {
+        await authorized(request) {
+            await inbox.passOver(.tooLarge, id: id)
+            return .matrix(.object([:]))
+        }
+    }
+
     /// `POST /_matrix/app/v1/ping`.
     package func ping(_ request: HTTPRequest) async -> HTTPResponse {
         await authorized(request) { .matrix(.object([:])) }

@@ -42,7 +42,10 @@ package struct MatrixRoutes: Sendable {
         let base = prefix + "/_matrix/app/v1"
         router.on(
             .PUT, base + "/transactions/:txnId", bodyLimit: TransactionInbox.maximumBodyByteCount,
-            admission: { [appService] request in appService.refusal(of: request) }
+            admission: { [appService] request in appService.refusal(of: request) },
+            oversized: { [appService] request, parameters in
+                await appService.oversizedTransaction(request, id: parameters["txnId"] ?? "")
+            }
         ) { [appService] request, parameters in
             await appService.transaction(request, id: parameters["txnId"] ?? "")
         }

@@ -26,6 +26,8 @@ package actor TransactionInbox {
         case wrongToken
         /// Not a JSON object: answered 200, since a repetition would be no better and would block the queue.
         case notJSONObject
+        /// Beyond ``maximumBodyByteCount``: answered 200 for the same reason.
+        case tooLarge
         /// Same id and body as an earlier one: answered 200, nothing to do.
         case repetition
         /// Could not be stored: answered 500, so that the homeserver keeps it.
@@ -34,7 +36,7 @@ package actor TransactionInbox {
         case processingFailed
     }
 
-    /// A body that is larger is refused before it is read.
+    /// A body that is larger is thrown away.
     package static let maximumBodyByteCount = 50 << 20
     /// Anybody in the federation can send the bot's device a message of any form: it must not cost the events beside it.
     static let limits = JSONLimits(
@@ -42,6 +44,7 @@ package actor TransactionInbox {
 
     private let database: Database
     private let consumer: any TransactionConsumer
+    private let onLoss: @Sendable () async -> Void
     private let clock: ServiceClock
     private let logger: Logger
     private let wakeUps: AsyncStream<Void>
@@ -50,9 +53,14 @@ package actor TransactionInbox {
 
     private static let retry = RetryPolicy(firstDelayMilliseconds: 200, factor: 2, maximumDelayMilliseconds: 30_000)
 
-    package init(database: Database, consumer: any TransactionConsumer, clock: ServiceClock, logger: Logger) {
+    /// - Parameter onLoss: Called when a transaction was thrown away: the rooms have to be read anew.
+    package init(
+        database: Database, consumer: any TransactionConsumer, onLoss: @escaping @Sendable () async -> Void,
+        clock: ServiceClock, logger: Logger,
+    ) {
         self.database = database
         self.consumer = consumer
+        self.onLoss = onLoss
         self.clock = clock
         self.logger = logger
         (self.wakeUps, self.wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -63,9 +71,7 @@ package actor TransactionInbox {
     /// - Throws: ``SQLiteError`` when it could not be stored.
     package func accept(id: String, body: [UInt8]) async throws {
         guard (try? JSONValue.parse(body, limits: Self.limits))?.object != nil else {
-            refusals.count(.notJSONObject)
-            logger.warning("A transaction that is no JSON object was dropped", metadata: ["appservice.txn_id": "\(id)"])
-            return
+            return await passOver(.notJSONObject, id: id)
         }
         let hash = SecureHash.sha256(body)
         let now = clock.unixMilliseconds()
@@ -80,6 +86,15 @@ package actor TransactionInbox {
         }
         guard isNew else { return refusals.count(.repetition) }
         wakeUp.yield()
+    }
+
+    /// Does without a transaction that cannot be read; what it said of rooms is in their state.
+    package func passOver(_ refusal: Refusal, id: String) async {
+        refusals.count(refusal)
+        logger.error(
+            "A transaction of the homeserver could not be read and was passed over; the rooms are read anew",
+            metadata: ["appservice.txn_id": "\(id)", "reason": "\(refusal.rawValue)"])
+        await onLoss()
     }
 
     /// Transactions that are stored and not processed.

@@ -116,7 +116,11 @@ package actor BotDesk {
         await withDiscardingTaskGroup { group in
             for await item in items {
                 if let before = waiting[item.room]?.count {
-                    if before < Self.maximumOfRoom { waiting[item.room]?.append(item) } else { events.count(.overflowed) }
+                    if before < Self.maximumOfRoom {
+                        waiting[item.room]?.append(item)
+                    } else {
+                        events.count(.overflowed)
+                    }
                 } else if waiting.count < Self.maximumRooms {
                     waiting[item.room] = [item]
                     group.addTask { await self.work(in: item.room) }

@@ -29,6 +29,15 @@ package enum MatrixClientError: Error, Equatable, Sendable, CustomStringConverti
         case .unexpectedAnswer: false
         }
     }
+
+    /// One of the servers that the homeserver asked for us may have spoiled the whole by its part of the answer.
+    package var mayBeOneServersDoing: Bool {
+        switch self {
+        case .unexpectedAnswer, .noAnswer(.bodyTooLarge), .noAnswer(.timedOut): true
+        case .refused(let error): error.status == 500
+        case .noAnswer: false
+        }
+    }
 }
 
 /// The homeserver's APIs as an application service sees them: every request carries the `as_token` and may assert one

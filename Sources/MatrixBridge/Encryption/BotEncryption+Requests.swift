@@ -13,8 +13,6 @@ extension BotEncryption {
     /// Between two looks at what the homeserver has for the device: messages that a transaction lost, and how many
     /// one-time keys are left, which no transaction tells when somebody claims one.
     private static let syncMilliseconds: UInt64 = 120_000
-    /// Until a homeserver that refuses us a device is asked again; its operator may have changed something.
-    private static let retryMilliseconds: UInt64 = 600_000
     /// The shortest time between two syncs.
     private static let syncSpacingMilliseconds: UInt64 = 5_000
     private static let tickMilliseconds: UInt64 = 10_000
@@ -39,7 +37,7 @@ extension BotEncryption {
             tidy()
             guard let lastSync else { continue }
             let elapsed = clock.monotonic().milliseconds(since: lastSync)
-            if elapsed >= (state == .ready ? Self.syncMilliseconds : Self.retryMilliseconds) {
+            if elapsed >= (state == .ready ? Self.syncMilliseconds : retryMilliseconds) {
                 wantsSync = true
                 wakeUps.wake()
             } else if state == .ready, device?.hasWork == true {
@@ -76,9 +74,16 @@ extension BotEncryption {
     }
 
     private func performAll() async throws {
-        if wantsSync { try await catchUp() }
+        var problem: (any Error)?
+        do {
+            if wantsSync { try await catchUp() }
+        } catch {
+            problem = error
+        }
+        // Others get their keys, whatever is wrong with the sync.
         try await askForDevices()
         try await renewSessions()
+        if let problem { throw problem }
     }
 
     private func expireHeld() async {
@@ -143,20 +148,25 @@ extension BotEncryption {
         do {
             return try await client.syncDevice(since: token, as: masquerade)
         } catch {
-            guard case .refused(let refusal) = error, refusal.status < 500, refusal.status != 429 else { throw error }
-            try await countKeys(after: refusal)
+            switch error {
+            case .refused(let refusal) where refusal.status < 500 && refusal.status != 429: break
+            // Messages that are too large to be read stay in every answer.
+            case .unexpectedAnswer, .noAnswer(.bodyTooLarge): break
+            default: throw error
+            }
+            try await countKeys(after: error)
             return nil
         }
     }
 
     /// Some homeservers refuse `/sync` to an application service's users: how many one-time keys they have, an upload
     /// of nothing says as well, and messages come with transactions only. A device that is gone is refused here too.
-    private func countKeys(after refusal: MatrixError) async throws {
+    private func countKeys(after problem: MatrixClientError) async throws {
         guard let masquerade else { return }
         let counts = try await client.keys(["upload"], [:], as: masquerade)
         logger.notice(
-            "The homeserver refuses the bot's device a sync; messages that a transaction loses do not come again",
-            metadata: ["error.code": "\(refusal.code.rawValue)", "error.message": "\(refusal.message)"])
+            "The bot's device gets no sync that it can read; messages that a transaction loses do not come again",
+            metadata: ["error.message": "\(problem)"])
         lastSync = clock.monotonic()
         wantsSync = false
         try await refill(DeviceNews(ofUpload: counts))
@@ -186,24 +196,54 @@ extension BotEncryption {
 
     // MARK: Keys of others
 
+    /// One question about devices of many servers; when its answer cannot be taken, one for each server.
+    ///
+    /// - Returns: what was asked about, with the answer; nil from a server that spoils it even alone.
+    private func ask<Subject: Sendable>(
+        _ path: String, about subjects: [Subject], server: (Subject) -> ServerName, body: ([Subject]) -> JSONObject,
+    ) async throws(MatrixClientError) -> [(subjects: [Subject], answer: JSONValue?)] {
+        let masquerade = masquerade ?? .init(userID: bot)
+        do throws(MatrixClientError) {
+            return [(subjects, try await client.keys([path], body(subjects), as: masquerade))]
+        } catch {
+            guard error.mayBeOneServersDoing else { throw error }
+        }
+        var answers: [(subjects: [Subject], answer: JSONValue?)] = []
+        for (server, part) in Dictionary(grouping: subjects, by: server) {
+            do throws(MatrixClientError) {
+                answers.append((part, try await client.keys([path], body(part), as: masquerade)))
+            } catch {
+                guard error.mayBeOneServersDoing else { throw error }
+                logger.warning(
+                    "What a server says of its users' keys cannot be used; it counts as one that does not answer",
+                    metadata: ["matrix.server_name": "\(server)", "error.message": "\(error)"])
+                answers.append((part, nil))
+            }
+        }
+        return answers
+    }
+
     /// Asks for the devices of everybody whose devices are not known.
     func askForDevices() async throws {
         while let users = device?.takeUsersToQuery(at: now), !users.isEmpty {
-            let answer: JSONValue
+            let answers: [(subjects: [UserID], answer: JSONValue?)]
             do {
-                answer = try await client.keys(
-                    ["query"], OlmDevice.queryBody(for: users), as: masquerade ?? .init(userID: bot))
+                answers = try await ask(
+                    "query", about: Array(users), server: \.serverName, body: { OlmDevice.queryBody(for: Set($0)) })
             } catch {
                 device?.queryFailed(for: users)
                 throw error
             }
             // The signatures of many devices take long: others have the database in between.
-            for user in users {
-                try await change { store in
-                    let outcomes = try device?.takeQuery(answer, for: [user], in: store, at: now) ?? []
-                    return try take(outcomes, in: store)
+            for (users, answer) in answers {
+                for user in users {
+                    try await change { store in
+                        let outcomes =
+                            try device?.takeQuery(answer ?? .object([:]), for: [user], in: store, at: now) ?? []
+                        return try take(outcomes, in: store)
+                    }
+                    await Task.yield()
                 }
-                await Task.yield()
             }
         }
     }
@@ -212,16 +252,24 @@ extension BotEncryption {
     ///
     /// - Returns: those that still have none, and why.
     func claim(_ devices: [DeviceKeys]) async throws -> [DeviceAddress: OlmRefusal] {
-        guard let device, let masquerade else { return [:] }
+        guard let device else { return [:] }
         let due = devices.filter { device.claimTimes.isDue($0.address, at: now) }
         var failures = Dictionary(
             devices.filter { !device.claimTimes.isDue($0.address, at: now) }
                 .map { ($0.address, OlmRefusal.noOneTimeKey) }
         ) { $1 }
         guard !due.isEmpty else { return failures }
-        let answer = try await client.keys(["claim"], OlmDevice.claimBody(for: due.map(\.address)), as: masquerade)
+        let answers = try await ask(
+            "claim", about: due, server: \.address.user.serverName,
+            body: { OlmDevice.claimBody(for: $0.map(\.address)) })
         let refused = try database.transactionInPlace { connection in
-            try device.takeClaim(answer, for: due, in: OlmTable(connection), at: now)
+            var refused: [DeviceAddress: OlmRefusal] = [:]
+            for (devices, answer) in answers {
+                let refusals = try device.takeClaim(
+                    answer ?? .object([:]), for: devices, in: OlmTable(connection), at: now)
+                refused.merge(refusals) { $1 }
+            }
+            return refused
         }
         for (address, refusal) in refused {
             refusals.count(refusal)

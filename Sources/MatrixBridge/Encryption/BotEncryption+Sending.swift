@@ -63,7 +63,8 @@ extension BotEncryption: ToDeviceMessaging, RoomEventEncrypting {
             do {
                 let refused = try await claim(batch)
                 let rest = Dictionary(
-                    batch.filter { refused[$0.address] == nil }.map { ($0, contents[$0] ?? [:]) }) { $1 }
+                    batch.filter { refused[$0.address] == nil }.map { ($0, contents[$0] ?? [:]) }
+                ) { $1 }
                 failures.merge(refused.mapValues { .noSession($0) }) { $1 }
                 failures.merge(await sendOlm(type, rest)) { $1 }
             } catch {

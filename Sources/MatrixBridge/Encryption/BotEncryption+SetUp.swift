@@ -9,6 +9,10 @@ import OlmE2EE
 
 /// The device comes into being, and its keys to the homeserver.
 extension BotEncryption {
+    /// For a homeserver that refuses us a device: its operator may change something, and each try may leave a device.
+    private static let retry = RetryPolicy(
+        firstDelayMilliseconds: 600_000, factor: 2, maximumDelayMilliseconds: 6 * 3_600_000)
+
     /// Rounds of asking what the homeserver has and sending what it lacks.
     private static let maximumRounds = 5
 
@@ -119,6 +123,7 @@ extension BotEncryption {
     private func becameReady() {
         guard state != .ready, let device else { return }
         state = .ready
+        setUpFailures = 0
         logger.info(
             "Encrypted rooms work: the bot's device is known and cross-signed",
             metadata: ["matrix.device_id": "\(device.address.device)", "fingerprint": "\(device.ed25519)"])
@@ -129,6 +134,8 @@ extension BotEncryption {
             logger.warning("The bot cannot work in encrypted rooms", metadata: ["error.code": "\(problem)"])
         }
         state = .unavailable(problem: problem)
+        setUpFailures += 1
+        retryMilliseconds = Self.retry.delayMilliseconds(failures: setUpFailures, random: Double.random(in: 0..<1))
         lastSync = clock.monotonic()
     }
 

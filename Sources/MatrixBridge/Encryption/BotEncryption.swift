@@ -60,6 +60,9 @@ package actor BotEncryption {
     let marker: GenerationMarker?
     /// The database is older than what the device has done since: its ratchets would be used a second time.
     var isBehind = false
+    /// Tries in a row after which the homeserver still gave us no device, and how long it is left alone now.
+    var setUpFailures = 0
+    var retryMilliseconds: UInt64 = 0
     var transactionNumber: UInt64 = 0
     /// Makes transaction ids of this process differ from those of the last.
     let epoch: UnixMilliseconds

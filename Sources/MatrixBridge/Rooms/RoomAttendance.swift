@@ -112,16 +112,28 @@ package actor RoomAttendance {
         return round
     }
 
-    /// Once a process: what happened in our rooms while nothing was stored here is in their state.
+    /// Events were lost: as after a start, the state of all rooms says what they were.
+    package func readAllAgain() {
+        isReconciled = false
+        wakeUps.wake()
+    }
+
+    /// Once a process, and when events were lost: what happened in our rooms unseen is in their state.
     private func reconcile() async throws {
         guard !isReconciled else { return }
-        let rooms = try await client.joinedRooms(as: .init(userID: bot))
-        try await database.transaction { connection in
-            for room in rooms {
-                _ = try RoomErrandTable.store(.readState, room: room, in: connection)
-            }
-        }
+        // Before the answer: what is lost while it is on its way is not in it.
         isReconciled = true
+        do {
+            let rooms = try await client.joinedRooms(as: .init(userID: bot))
+            try await database.transaction { connection in
+                for room in rooms {
+                    _ = try RoomErrandTable.store(.readState, room: room, in: connection)
+                }
+            }
+        } catch {
+            isReconciled = false
+            throw error
+        }
     }
 
     private func perform(_ errand: RoomErrand) async -> RoomErrand.Outcome {

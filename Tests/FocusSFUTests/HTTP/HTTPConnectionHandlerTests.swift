@@ -12,7 +12,7 @@ import Testing
 @Suite("HTTP/1.1 connections, RFC 9112")
 struct HTTPConnectionHandlerTests {
     /// `/echo` answers the body and the query `x`, `/small` takes 16 bytes, `/large` a long body with the token `good`,
-    /// `/denied` is 401.
+    /// `/discarding` 32 KiB with that token and longer bodies without reading them, `/denied` is 401.
     private static let router: HTTPRouter = {
         var router = HTTPRouter()
         router.on(.GET, "/") { _, _ in .text("OK") }
@@ -22,6 +22,11 @@ struct HTTPConnectionHandlerTests {
         router.on(.POST, "/small", bodyLimit: 16) { request, _ in .text("\(request.body.count)") }
         router.on(
             .POST, "/large", admission: { $0.bearerToken == "good" ? nil : .text("no", status: .unauthorized) }
+        ) { request, _ in .text("\(request.body.count)") }
+        router.on(
+            .POST, "/discarding", bodyLimit: 32_768,
+            admission: { $0.bearerToken == "good" ? nil : .text("no", status: .unauthorized) },
+            oversized: { request, _ in .text("discarded, \(request.body.count) kept") }
         ) { request, _ in .text("\(request.body.count)") }
         router.on(.GET, "/denied") { _, _ in .text("invalid API key", status: .unauthorized) }
         return router
@@ -201,6 +206,28 @@ struct HTTPConnectionHandlerTests {
             let short = try test.client()
             short.send(Self.post("/large", "short"))
             #expect(try short.readResponse().text == "5")
+        }
+    }
+
+    @Test("where a route does without a long body it is read, thrown away and answered, and the connection goes on")
+    func discardedBody() async throws {
+        try await HTTPTestServer.run(Self.router) { test in
+            let long = String(repeating: "x", count: 1_000_000)
+            let client = try test.client()
+            client.send(Self.post("/discarding", String(long.prefix(32_768)), "Authorization: Bearer good"))
+            #expect(try client.readResponse().text == "32768")
+            client.send(Self.post("/discarding", long, "Authorization: Bearer good"))
+            #expect(try client.readResponse().text == "discarded, 0 kept")
+            client.send("POST /discarding HTTP/1.1\r\nAuthorization: Bearer good\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in 0..<10 { client.send("8000\r\n\(long.prefix(0x8000))\r\n") }
+            client.send("0\r\n\r\n")
+            #expect(try client.readResponse().text == "discarded, 0 kept")
+            #expect(test.server.bodyByteCount == 0)
+            client.send(Self.post("/discarding", "short", "Authorization: Bearer good"))
+            #expect(try client.readResponse().text == "5")
+            client.send(Self.post("/discarding", long))
+            #expect(try client.readResponse().status == 401)
+            #expect(test.server.refusals[.bodyTooLarge] == 0)
         }
     }
 

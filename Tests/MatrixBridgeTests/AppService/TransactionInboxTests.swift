@@ -23,6 +23,8 @@ struct TransactionInboxTests {
         let coordinator: CallCoordinator
         let inbox: TransactionInbox
         let routes: AppServiceRoutes
+        /// How often the rooms had to be read anew.
+        let losses = Tally<TransactionInbox.Refusal>()
 
         init(_ file: TemporaryDatabase, focus: FakeFocus, clock: ManualClock) async throws {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -32,7 +34,10 @@ struct TransactionInboxTests {
                 membershipPolicy: BotMembershipPolicy(
                     bot: FakeHomeserver.bot, access: AccessPolicy(localServer: FakeHomeserver.local)),
                 errands: WakeUps(), clock: clock.clock, logger: logger)
-            inbox = TransactionInbox(database: database, consumer: coordinator, clock: clock.clock, logger: logger)
+            let losses = losses
+            inbox = TransactionInbox(
+                database: database, consumer: coordinator, onLoss: { losses.count(.tooLarge) }, clock: clock.clock,
+                logger: logger)
             routes = AppServiceRoutes(
                 token: HomeserverToken("hs-token"), inbox: inbox, ownUsers: [FakeHomeserver.bot.rawValue])
             try await coordinator.restore()
@@ -126,6 +131,21 @@ struct TransactionInboxTests {
         let process = try await Process(try TemporaryDatabase(), focus: focus, clock: clock)
         #expect(await process.put("1", Array(text.utf8)) == 200)
         #expect(process.inbox.refusals[.notJSONObject] == 1)
+        #expect(process.losses[.tooLarge] == 1)
+        #expect(try await process.inbox.backlog() == 0)
+    }
+
+    @Test("a transaction that is too large is answered 200 to the homeserver, and the rooms are read anew")
+    func tooLarge() async throws {
+        let process = try await Process(try TemporaryDatabase(), focus: focus, clock: clock)
+        let stranger = await process.routes.oversizedTransaction(Process.request(token: "wrong"), id: "1")
+        #expect(stranger.status == .forbidden)
+        #expect(process.losses[.tooLarge] == 0)
+        let answer = await process.routes.oversizedTransaction(Process.request(token: "hs-token"), id: "1")
+        #expect(answer.status == .ok)
+        #expect(answer.body == Array("{}".utf8))
+        #expect(process.inbox.refusals[.tooLarge] == 1)
+        #expect(process.losses[.tooLarge] == 1)
         #expect(try await process.inbox.backlog() == 0)
     }
 

@@ -134,6 +134,49 @@ struct BotEncryptionTests {
         try await bot.catchUp()
         #expect(await homeserver.requests.count { $0 == "POST keys/upload" } > uploads)
         #expect(await bot.state == .ready)
+        await bot.wantSync()
+        await homeserver.refuse("GET sync", with: HTTPClientResponse(status: 200, body: Array("[[[".utf8)))
+        try await bot.catchUp()
+        #expect(await !bot.wantsSync, "a message that is too large would be in the next one, too")
+    }
+
+    @Test("a server whose keys nobody can read keeps them from nobody else")
+    func spoiledAnswers() async throws {
+        let mallory = try Self.device(Identifier.user("@mallory:evil.test"), homeserver, clock, facts)
+        let trent = try Self.device(Identifier.user("@trent:evil.test"), homeserver, clock, facts)
+        for party in [alice, bot, mallory, trent] { try await party.setUp() }
+        var addresses: [DeviceAddress] = []
+        for party in [bot, mallory, trent] { addresses.append(try #require(await party.device?.address)) }
+        let (theirs, others) = (addresses[1], addresses[2])
+        // Known, and without a session.
+        try await alice.know(theirs.user)
+        try await alice.askForDevices()
+        await homeserver.spoilAnswers(about: "evil.test")
+        let taken = await bot.messages(ofTypes: ["a.b"])
+        let failures = await alice.send("a.b", Dictionary(addresses.map { ($0, ["n": .integer(1)]) }) { $1 })
+        #expect(failures == [theirs: .noSession(.noOneTimeKey), others: .unknownDevice])
+        try await bot.catchUp()
+        try await bot.askForDevices()
+        var iterator = taken.makeAsyncIterator()
+        #expect(await iterator.next()?.type == "a.b")
+        // Those who spoil the answer are left alone for a while.
+        let asked = await homeserver.requests.count
+        try await alice.askForDevices()
+        #expect(await homeserver.requests.count == asked)
+    }
+
+    @Test("a homeserver that refuses a device is asked again ever more rarely")
+    func refusedDevice() async throws {
+        await homeserver.refuse("PUT devices", with: .error(403, "M_FORBIDDEN"), times: 20)
+        var delays: [UInt64] = []
+        for _ in 0..<10 {
+            try await bot.setUp()
+            delays.append(await bot.retryMilliseconds)
+        }
+        #expect(delays[0] <= 600_000)
+        #expect(delays[0] <= delays[1])
+        #expect(delays[1] <= delays[2])
+        #expect((3 * 3_600_000...6 * 3_600_000).contains(delays[9]))
     }
 
     @Test("a homeserver that has other keys with the ids of ours makes us make a new device")
@@ -263,6 +306,10 @@ struct BotEncryptionTests {
 }
 
 extension BotEncryption {
+    fileprivate func wantSync() {
+        wantsSync = true
+    }
+
     fileprivate func know(_ user: UserID) throws {
         try database.transactionInPlace { try device?.needDevices(of: [user], in: OlmTable($0), at: now) }
     }

@@ -18,6 +18,13 @@ actor DeviceHomeserver: HTTPTransport {
     /// How requests whose line begins so are answered instead, and how often.
     private var refusals: [(line: String, answer: HTTPClientResponse, times: Int)] = []
 
+    /// A server whose part of every answer about keys is such that nobody can read the whole.
+    private var spoiler: String?
+
+    func spoilAnswers(about server: String) {
+        spoiler = server
+    }
+
     func refuse(_ line: String, with answer: HTTPClientResponse, times: Int = 1) {
         refusals.append((line, answer, times))
     }
@@ -62,8 +69,12 @@ actor DeviceHomeserver: HTTPTransport {
         case (.post, "keys", "device_signing/upload"):
             for (name, key) in body?.object ?? [:] { crossSigning["\(name)s", default: [:]][user] = key }
         case (.post, "keys", "signatures/upload"): sign(body?[user]?.object ?? [:], of: user)
-        case (.post, "keys", "query"): return .json(.object(self.query(body?["device_keys"]?.object ?? [:])))
-        case (.post, "keys", "claim"): return .json(claim(body?["one_time_keys"]?.object ?? [:]))
+        case (.post, "keys", "query"), (.post, "keys", "claim"):
+            if let spoiler, request.body.map({ String(decoding: $0, as: UTF8.self) })?.contains(":" + spoiler) == true {
+                return HTTPClientResponse(status: 200, body: [UInt8](repeating: UInt8(ascii: "["), count: 10_000))
+            }
+            if path.last == "claim" { return .json(claim(body?["one_time_keys"]?.object ?? [:])) }
+            return .json(.object(self.query(body?["device_keys"]?.object ?? [:])))
         case (.put, "sendToDevice", let rest):
             deliver(body?["messages"]?.object ?? [:], type: rest.split(separator: "/").first ?? "", from: user)
         case (.get, "sync", _):

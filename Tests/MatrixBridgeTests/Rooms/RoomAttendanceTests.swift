@@ -154,6 +154,21 @@ struct RoomAttendanceTests {
         #expect(await process.coordinator.calls.isEmpty)
     }
 
+    @Test("when events were lost, the state of every joined room is read again")
+    func readingAllAgain() async throws {
+        let process = try await Process(self, try TemporaryDatabase())
+        await homeserver.answer(
+            "/joined_rooms", with: .success(.json(.object(["joined_rooms": .array([.string(Self.room.rawValue)])]))))
+        await homeserver.answer("/state?", with: .success(.json(.array([]))))
+        #expect(await process.attendance.performAll() == .init())
+        let state = JSONValue.array([events.membership(event: "$call"), events.member("join", event: "$alice")])
+        await homeserver.answer("/state?", with: .success(.json(state)))
+        await process.attendance.readAllAgain()
+        #expect(await process.attendance.performAll() == .init())
+        #expect(await process.coordinator.calls.count == 1)
+        #expect(await homeserver.requestCount(of: "/joined_rooms") == 2)
+    }
+
     @Test("state that may be older than an event is not taken")
     func outdated() async throws {
         let process = try await Process(self, try TemporaryDatabase())
