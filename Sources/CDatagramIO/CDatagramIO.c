@@ -18,10 +18,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 void CDatagramIO_name_thread(const char *name) {
     pthread_setname_np(pthread_self(), name);
+}
+
+int CDatagramIO_ticker(uint32_t milliseconds) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    struct timespec period = { .tv_sec = milliseconds / 1000, .tv_nsec = (long)(milliseconds % 1000) * 1000000 };
+    struct itimerspec timer = { .it_interval = period, .it_value = period };
+    if (fd < 0 || timerfd_settime(fd, 0, &timer, NULL) != 0) {
+        int reason = errno;
+        if (fd >= 0) close(fd);
+        return -reason;
+    }
+    return fd;
 }
 
 uint32_t CDatagramIO_processor_count(void) {
@@ -86,6 +99,7 @@ CDatagramIO_batch *CDatagramIO_batch_create(uint32_t count, uint32_t capacity) {
         own->vectors[i].iov_base = batch->memory + (size_t)i * capacity;
         own->vectors[i].iov_len = capacity;
     }
+    own->touched = count;
     return batch;
 }
 
@@ -192,7 +206,8 @@ static void readLocalAddress(struct msghdr *header, CDatagramIO_datagram *datagr
 
 int CDatagramIO_receive(int socket, CDatagramIO_batch *batch) {
     internals *own = batch->internal;
-    for (uint32_t i = 0; i < batch->count; i++) {
+    // Mostly few datagrams come at once: what the last read has not touched is still as it must be.
+    for (uint32_t i = 0; i < own->touched; i++) {
         struct msghdr *header = &own->messages[i].msg_hdr;
         header->msg_name = &own->addresses[i];
         header->msg_namelen = sizeof own->addresses[i];
@@ -203,6 +218,7 @@ int CDatagramIO_receive(int socket, CDatagramIO_batch *batch) {
         header->msg_flags = 0;
     }
     int received = recvmmsg(socket, own->messages, batch->count, MSG_DONTWAIT, NULL);
+    own->touched = received > 0 ? (uint32_t)received : 0;
     if (received < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
     for (int i = 0; i < received; i++) {
         CDatagramIO_datagram *datagram = &batch->datagrams[i];

@@ -38,6 +38,8 @@ typedef struct {
     uint16_t *followers;
     /// The newest group of each destination, by its hash.
     uint16_t newest[destinationSlots];
+    /// Message headers that the last read has written to.
+    uint32_t touched;
     int family;
     int segmentation;
 } internals;

@@ -19,6 +19,9 @@
 /// Names the calling thread, 15 characters at most, for debuggers and `top`.
 void CDatagramIO_name_thread(const char *name);
 
+/// A descriptor that becomes readable every `milliseconds`, eight bytes to be read each time; or -errno.
+int CDatagramIO_ticker(uint32_t milliseconds);
+
 /// Processors that the process may run on; 1 when the system does not tell.
 uint32_t CDatagramIO_processor_count(void);
 
@@ -72,6 +75,11 @@ uint32_t CDatagramIO_receive_backlog(int socket);
 /// Our address from which the kernel sends to a peer when it is not told one, into `low` and `high`. 1, or 0 when it has no
 /// way there.
 int CDatagramIO_source(uint64_t peerHigh, uint64_t peerLow, uint16_t port, uint64_t *high, uint64_t *low);
+
+/// Has the processor fetch what will be read or written in a moment.
+static inline void CDatagramIO_prefetch(const void *address) {
+    __builtin_prefetch(address, 1);
+}
 
 /// For a thread that waits for another one a moment: lets the processor's other half run.
 static inline void CDatagramIO_pause(void) {

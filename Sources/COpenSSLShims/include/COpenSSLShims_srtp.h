@@ -10,8 +10,10 @@
 #define COPENSSLSHIMS_SRTP_H
 
 #include <endian.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdint.h>
 
@@ -75,6 +77,21 @@ static inline int COpenSSLShims_srtp_ctr(EVP_CIPHER_CTX *context, uint64_t ivHig
            EVP_EncryptUpdate(context, (unsigned char *)out, &written, (const unsigned char *)in, length) == 1;
 }
 
+/// Makes the next AES-GCM message begin with a nonce of 12 bytes; where a tag is given, it is the one to be checked.
+///
+/// EVP_EncryptInit_ex would do, but asks its provider for the nonce's length first, at a tenth of what a small packet
+/// costs. The parameter that sets TLS's fixed part of a nonce sets the whole when its length is SIZE_MAX, the -1 of
+/// EVP_CTRL_AEAD_SET_IV_FIXED; a provider that does not know that refuses.
+static inline int COpenSSLShims_srtp_gcm_begin(EVP_CIPHER_CTX *context, int encrypts, void *nonce, void *tag) {
+    OSSL_PARAM parameters[3], *next = parameters;
+    if (tag != NULL) *next++ = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, 16);
+    *next++ = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, SIZE_MAX);
+    *next = OSSL_PARAM_construct_end();
+    if (EVP_CIPHER_CTX_set_params(context, parameters) == 1) return 1;
+    return EVP_CipherInit_ex(context, NULL, NULL, NULL, (const unsigned char *)nonce, encrypts) == 1 &&
+           (tag == NULL || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1);
+}
+
 /// AES-GCM from `in` to `out`, which may be the same; the 16-byte tag goes behind the ciphertext. Two pieces are
 /// authenticated only; the second may be empty. Returns 1 on success.
 static inline int COpenSSLShims_srtp_gcm_seal(EVP_CIPHER_CTX *context, uint64_t ivHigh, uint64_t ivLow,
@@ -83,13 +100,15 @@ static inline int COpenSSLShims_srtp_gcm_seal(EVP_CIPHER_CTX *context, uint64_t 
     uint64_t iv[2] = {htobe64(ivHigh), htobe64(ivLow)};
     unsigned char *bytes = (unsigned char *)out;
     int written;
-    return EVP_EncryptInit_ex(context, NULL, NULL, NULL, (const unsigned char *)iv) == 1 &&
+    OSSL_PARAM tag[2] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, bytes + length, 16),
+                         OSSL_PARAM_construct_end()};
+    return COpenSSLShims_srtp_gcm_begin(context, 1, iv, NULL) == 1 &&
            EVP_EncryptUpdate(context, NULL, &written, (const unsigned char *)header, headerLength) == 1 &&
            (extraLength == 0 ||
             EVP_EncryptUpdate(context, NULL, &written, (const unsigned char *)extra, extraLength) == 1) &&
            (length == 0 || EVP_EncryptUpdate(context, bytes, &written, (const unsigned char *)in, length) == 1) &&
            EVP_EncryptFinal_ex(context, bytes + length, &written) == 1 &&
-           EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, bytes + length) == 1;
+           EVP_CIPHER_CTX_get_params(context, tag) == 1;
 }
 
 /// Decrypts `length` bytes in place and checks the tag behind them. Returns 1 when the tag is right; the bytes are
@@ -100,8 +119,7 @@ static inline int COpenSSLShims_srtp_gcm_open(EVP_CIPHER_CTX *context, uint64_t 
     uint64_t iv[2] = {htobe64(ivHigh), htobe64(ivLow)};
     unsigned char *bytes = (unsigned char *)inOut;
     int written;
-    return EVP_DecryptInit_ex(context, NULL, NULL, NULL, (const unsigned char *)iv) == 1 &&
-           EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, bytes + length) == 1 &&
+    return COpenSSLShims_srtp_gcm_begin(context, 0, iv, bytes + length) == 1 &&
            EVP_DecryptUpdate(context, NULL, &written, (const unsigned char *)header, headerLength) == 1 &&
            (extraLength == 0 ||
             EVP_DecryptUpdate(context, NULL, &written, (const unsigned char *)extra, extraLength) == 1) &&

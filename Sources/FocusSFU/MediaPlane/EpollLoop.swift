@@ -13,13 +13,14 @@ import Synchronization
 /// tick are delivered on the same thread, so the actor's state is touched by this thread alone.
 ///
 /// Waking: a producer writes the eventfd only when the loop may sleep. The loop works off its inbox, arms `mayBeAsleep`,
-/// looks once more and only then sleeps, so no work is left behind.
+/// looks once more and only then sleeps, so no work is left behind. The tick is a timer that runs by itself: a time limit
+/// for each sleep would have the kernel set and stop one around every datagram.
 ///
 /// Fairness: work has ``workNanoseconds`` at a time, then the socket and the tick have their turn. A crowd that joins, or a
 /// flood of messages, delays itself and no media.
 package final class EpollLoop: SerialExecutor, @unchecked Sendable {
-    // Safety of @unchecked: `inbox` is guarded by `lock`; `thread` is written once before the thread serves work;
-    // everything else is immutable or atomic.
+    // Safety of @unchecked: `inbox` is guarded by `lock`; `thread` is written once before the thread serves work, and
+    // `ticker` before it is made; everything else is immutable or atomic.
     private enum Work {
         case job(UnownedJob)
         case closure(@Sendable () -> Void)
@@ -36,13 +37,17 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         nonisolated func help()
     }
 
-    package static let tickMilliseconds: Int32 = 20
+    package static let tickMilliseconds: UInt32 = 20
     private static let workNanoseconds: UInt64 = 2_000_000
 
     private let epoll: Int32
     private let wakeup: Int32
+    /// Readable at every tick; -1 while there is none.
+    private var ticker: Int32 = -1
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var inbox: [Work] = []
+    /// Whether the inbox holds anything, to be known without the lock.
+    private let hasWork = Atomic<Bool>(false)
     private let mayBeAsleep = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let thread = Atomic<UInt>(0)
@@ -60,6 +65,7 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     deinit {
         close(epoll)
         close(wakeup)
+        if ticker >= 0 { close(ticker) }
         pthread_mutex_destroy(lock)
         lock.deallocate()
     }
@@ -77,9 +83,13 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     ///
     /// - Parameter socket: without one there is no tick either: the loop sleeps until it is woken.
     package func start(socket: Int32?, client: any Client, name: String) throws {
-        if let socket { try watch(socket) }
-        let context = Unmanaged.passRetained(
-            ThreadContext(loop: self, client: client, name: name, ticks: socket != nil))
+        if let socket {
+            ticker = CDatagramIO_ticker(Self.tickMilliseconds)
+            guard ticker >= 0 else { throw SocketError(call: "timerfd_create", errno: -ticker) }
+            try watch(ticker)
+            try watch(socket)
+        }
+        let context = Unmanaged.passRetained(ThreadContext(loop: self, client: client, name: name))
         var handle = pthread_t()
         let status = pthread_create(
             &handle, nil,
@@ -112,6 +122,7 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     private func append(_ work: Work) {
         pthread_mutex_lock(lock)
         inbox.append(work)
+        hasWork.store(true, ordering: .sequentiallyConsistent)
         pthread_mutex_unlock(lock)
         wake()
     }
@@ -147,16 +158,19 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     /// Takes what is in the inbox when the batch is done; returns whether there is anything to do.
     private func refill(_ batch: inout Batch) -> Bool {
         guard batch.done == batch.work.count else { return true }
+        guard hasWork.load(ordering: .sequentiallyConsistent) else { return false }
         batch.work.removeAll(keepingCapacity: true)
         batch.done = 0
         pthread_mutex_lock(lock)
         swap(&batch.work, &inbox)
+        hasWork.store(false, ordering: .sequentiallyConsistent)
         pthread_mutex_unlock(lock)
         return !batch.work.isEmpty
     }
 
     /// Runs what is in the inbox until it is empty or the time is up.
     private func work(_ batch: inout Batch) {
+        guard refill(&batch) else { return }
         let start = MonotonicClock.now()
         while refill(&batch), MonotonicClock.now().nanoseconds(since: start) < Self.workNanoseconds {
             let next = batch.work[batch.done]
@@ -172,54 +186,44 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         let loop: EpollLoop
         let client: any Client
         let name: String
-        let ticks: Bool
 
-        init(loop: EpollLoop, client: any Client, name: String, ticks: Bool) {
+        init(loop: EpollLoop, client: any Client, name: String) {
             self.loop = loop
             self.client = client
             self.name = name
-            self.ticks = ticks
         }
 
         func run() {
             CDatagramIO_name_thread(name)
             loop.thread.store(UInt(pthread_self()), ordering: .relaxed)
-            loop.serve(client, ticks: ticks)
+            loop.serve(client)
         }
     }
 
-    private func serve(_ client: any Client, ticks: Bool) {
-        var events = [epoll_event](repeating: epoll_event(), count: 4)
+    private func serve(_ client: any Client) {
+        let capacity = 4
+        let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: capacity)
+        defer { events.deallocate() }
         var batch = Batch()
-        var nextTick = MonotonicClock.now().advanced(byMilliseconds: UInt64(Self.tickMilliseconds))
         while !stopping.load(ordering: .relaxed) {
             work(&batch)
             client.willSleep()
             mayBeAsleep.store(true, ordering: .sequentiallyConsistent)
-            var milliseconds: Int32 = -1
-            if ticks {
-                let untilTick = nextTick.nanoseconds(since: MonotonicClock.now())
-                milliseconds = Int32((untilTick + 999_999) / 1_000_000)
-            }
-            if refill(&batch) { milliseconds = 0 }
-            let ready = epoll_wait(epoll, &events, Int32(events.count), milliseconds)
+            let ready = epoll_wait(epoll, events, Int32(capacity), refill(&batch) ? 0 : -1)
             mayBeAsleep.store(false, ordering: .sequentiallyConsistent)
-            if ready > 0 {
-                for event in events.prefix(Int(ready)) {
-                    if event.data.fd == wakeup {
-                        var count: UInt64 = 0
-                        _ = read(wakeup, &count, 8)
-                    } else {
-                        client.socketBecameReadable()
-                    }
+            var isTickDue = false
+            for index in 0..<max(0, Int(ready)) {
+                let descriptor = events[index].data.fd
+                guard descriptor == wakeup || descriptor == ticker else {
+                    client.socketBecameReadable()
+                    continue
                 }
+                var count: UInt64 = 0
+                _ = read(descriptor, &count, 8)
+                isTickDue = isTickDue || descriptor == ticker
             }
             client.help()
-            let now = MonotonicClock.now()
-            if ticks, now >= nextTick {
-                client.tick()
-                nextTick = now.advanced(byMilliseconds: UInt64(Self.tickMilliseconds))
-            }
+            if isTickDue { client.tick() }
         }
         while refill(&batch) { work(&batch) }
     }

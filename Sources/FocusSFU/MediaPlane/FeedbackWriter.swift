@@ -10,6 +10,9 @@
 enum FeedbackWriter {
     static let reportIntervalMilliseconds: UInt64 = 1_000
     static let senderReportIntervalMilliseconds: UInt64 = 3_000
+    /// Between two looks at which sender reports are due: a large room has thousands of streams.
+    static let senderReportRoundMilliseconds: UInt64 = 100
+    private static let maximumChunks = 12
     static let leastPacketsForLoss: UInt32 = 10
     /// The SSRC our RTCP comes from; receivers only ask that it be no media SSRC.
     static let ssrc: UInt32 = 1
@@ -86,9 +89,13 @@ enum FeedbackWriter {
         plane.sendRTCP(writer, to: route)
     }
 
-    /// Sender reports for the tracks a participant receives, those whose time has come.
-    static func sendSenderReports(of downTracks: [DownTrack], on transport: PeerTransport, at now: MonotonicTime) {
-        guard transport.route.pointee.canSendMedia else { return }
+    /// Sender reports for the tracks a participant receives, those whose time has come and one packet holds.
+    ///
+    /// - Returns: whether there may be more.
+    static func sendSenderReports(
+        of downTracks: [DownTrack], on transport: PeerTransport, at now: MonotonicTime
+    ) -> Bool {
+        guard transport.route.pointee.canSendMedia else { return false }
         var writer = ByteWriter()
         var chunks: [SourceDescription.Chunk] = []
         for downTrack in downTracks where now >= downTrack.nextReport && downTrack.stream.pointee.hasSent {
@@ -109,10 +116,11 @@ enum FeedbackWriter {
                 .init(
                     ssrc: downTrack.stream.pointee.ssrc,
                     canonicalName: "\(downTrack.track.publisher.sid)|\(downTrack.track.sid)"))
-            if chunks.count == 12 { break }
+            if chunks.count == maximumChunks { break }
         }
-        guard !chunks.isEmpty else { return }
+        guard !chunks.isEmpty else { return false }
         SourceDescription(chunks: chunks).write(into: &writer)
         transport.plane.sendRTCP(writer, to: transport.route)
+        return chunks.count == maximumChunks
     }
 }

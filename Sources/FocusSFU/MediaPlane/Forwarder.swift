@@ -55,6 +55,7 @@ final class Forwarder {
             let track = turn.pointee.track(at: trackIndex)
             let packetCount = track.pointee.turnCount
             for subscriberIndex in 0..<track.pointee.subscriberCount {
+                track.pointee.prefetch(after: subscriberIndex)
                 let subscriber = track.pointee.subscribers[subscriberIndex]
                 if let lane, subscriber.lane != lane { continue }
                 guard subscriber.stream.pointee.isFlowing, let sender = subscriber.transport.pointee.sender,

@@ -71,7 +71,7 @@ extension Participant {
         }
         guard checkConnection(at: now) else { return }
         flushData()
-        FeedbackWriter.sendSenderReports(of: subscriptions.downTracks, on: downstream, at: now)
+        sendSenderReports(at: now)
         remindOfKeyFrames(at: now)
         giveUpAwaitedTracks(at: now)
         advanceSimulation(to: now)
@@ -79,6 +79,13 @@ extension Participant {
             nextTokenRefresh = now.advanced(byMilliseconds: Self.tokenRefreshMilliseconds)
             sendRefreshToken()
         }
+    }
+
+    private func sendSenderReports(at now: MonotonicTime) {
+        guard now >= nextSenderReports,
+            !FeedbackWriter.sendSenderReports(of: subscriptions.downTracks, on: downstream, at: now)
+        else { return }
+        nextSenderReports = now.advanced(byMilliseconds: FeedbackWriter.senderReportRoundMilliseconds)
     }
 
     /// False when the session ended.

@@ -40,6 +40,7 @@ final class Participant {
     var signalLostAt: MonotonicTime?
     var transportClosedAt: MonotonicTime?
     var nextTokenRefresh = MonotonicTime.zero
+    var nextSenderReports = MonotonicTime.zero
     /// The latest tokens that the client came with or was given.
     private(set) var tokenSignatures: [[UInt8]] = []
 

@@ -9,13 +9,14 @@
 package struct DownStream {
     /// One packet that was sent, to answer a NACK for it.
     private struct Sent {
+        // In this order they take 16 bytes, four to a cache line.
+        var timestamp: UInt32 = 0
+        var allowance = RetransmissionAllowance()
         var sequence: UInt16 = 0
         var source: UInt16 = 0
         var layer: Int8 = -1
-        var timestamp: UInt32 = 0
         /// The source it came from is still the one whose cache would be asked.
         var isResendable = true
-        var allowance = RetransmissionAllowance()
     }
 
     package let ssrc: UInt32
@@ -101,9 +102,15 @@ package struct DownStream {
             }
         }
         history[index] = Sent(
-            sequence: numbers.sequence, source: UInt16(truncatingIfNeeded: packet.extended), layer: packet.layer,
-            timestamp: numbers.timestamp)
+            timestamp: numbers.timestamp, sequence: numbers.sequence,
+            source: UInt16(truncatingIfNeeded: packet.extended), layer: packet.layer)
         return numbers
+    }
+
+    /// Where the next packet will be remembered.
+    @inline(__always)
+    var nextRecord: UnsafeRawPointer {
+        UnsafeRawPointer(history + Int(rewriter.highestSequence &+ 1) & historyMask)
     }
 
     package mutating func countSent(payloadLength: Int) {
