@@ -11,7 +11,7 @@ enum FeedbackWriter {
     static let reportIntervalMilliseconds: UInt64 = 1_000
     static let senderReportIntervalMilliseconds: UInt64 = 3_000
     /// Between two looks at which sender reports are due: a large room has thousands of streams.
-    static let senderReportRoundMilliseconds: UInt64 = 100
+    static let senderReportRoundMilliseconds: UInt64 = 200
     private static let maximumChunks = 12
     static let leastPacketsForLoss: UInt32 = 10
     /// The SSRC our RTCP comes from; receivers only ask that it be no media SSRC.

@@ -55,7 +55,8 @@ final class Forwarder {
             let track = turn.pointee.track(at: trackIndex)
             let packetCount = track.pointee.turnCount
             for subscriberIndex in 0..<track.pointee.subscriberCount {
-                track.pointee.prefetch(after: subscriberIndex)
+                // The next of a lane stand further away.
+                if lane == nil { track.pointee.prefetch(after: subscriberIndex) }
                 let subscriber = track.pointee.subscribers[subscriberIndex]
                 if let lane, subscriber.lane != lane { continue }
                 guard subscriber.stream.pointee.isFlowing, let sender = subscriber.transport.pointee.sender,
