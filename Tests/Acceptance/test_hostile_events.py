@@ -244,8 +244,8 @@ def test_fifty_megabytes(bed: StubBed) -> None:
     wait_until(lambda: bed.calls(room), 60, "its last event counts")
     # A session that only the state tells of: the event was in what is thrown away.
     other = bed.stub.room(alice)
-    bed.stub.push(bed.callbridge, message(alice, other, "m.room.message", {}))
-    bed.stub.states[other] = [session(alice, other)]
+    joined = bed.stub.state_event(other, "m.room.member", alice.user_id, {"membership": "join"}, alice.user_id)
+    bed.stub.states[other] = [session(alice, other), joined]
     too_large = json.dumps({"events": [filler]}).encode() + b" " * (50 << 20)
     assert http("PUT", url + uuid.uuid4().hex, too_large, token, seconds=100).status == 200
     assert bed.count("callbridge_transaction_refused_total", "tooLarge") == 1
