@@ -16,6 +16,7 @@
 #include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdint.h>
+#include <string.h>
 
 /// HMAC-SHA1 with both padded key blocks already hashed: a packet costs its own bytes and one block more.
 struct COpenSSLShims_srtp_hmac {
@@ -56,12 +57,37 @@ static inline void COpenSSLShims_srtp_hmac_tag(const struct COpenSSLShims_srtp_h
 
 #pragma clang diagnostic pop
 
-/// A cipher context with its key set; NULL when OpenSSL refuses.
+/// Makes the next AES-GCM message begin with a nonce of 12 bytes; where a tag is given, it is the one to be checked.
+///
+/// EVP_EncryptInit_ex would do, but asks its provider for the nonce's length first, at a tenth of what a small packet
+/// costs. The parameter that sets TLS's fixed part of a nonce sets the whole when its length is SIZE_MAX, the -1 of
+/// EVP_CTRL_AEAD_SET_IV_FIXED. That the provider does so is seen when the context is made.
+static inline int COpenSSLShims_srtp_gcm_begin(EVP_CIPHER_CTX *context, void *nonce, void *tag) {
+    OSSL_PARAM parameters[3], *next = parameters;
+    if (tag != NULL) *next++ = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, 16);
+    *next++ = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, SIZE_MAX);
+    *next = OSSL_PARAM_construct_end();
+    return EVP_CIPHER_CTX_set_params(context, parameters);
+}
+
+/// A cipher context with its key set; NULL when OpenSSL refuses, or its provider does not take nonces as
+/// COpenSSLShims_srtp_gcm_begin gives them: packets must never share one.
 static inline EVP_CIPHER_CTX *COpenSSLShims_srtp_cipher(const EVP_CIPHER *cipher, const unsigned char *key,
                                                         int encrypt) {
     static const unsigned char zero[16];
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-    if (context != NULL && EVP_CipherInit_ex(context, cipher, NULL, key, zero, encrypt) != 1) {
+    if (context == NULL) return NULL;
+    int ready;
+    if (EVP_CIPHER_get_mode(cipher) == EVP_CIPH_GCM_MODE) {
+        unsigned char nonce[12] = "nonce probe", taken[12] = {0};
+        ready = EVP_CipherInit_ex(context, cipher, NULL, key, NULL, encrypt) == 1 &&
+                COpenSSLShims_srtp_gcm_begin(context, nonce, NULL) == 1 &&
+                EVP_CIPHER_CTX_get_original_iv(context, taken, sizeof taken) == 1 &&
+                memcmp(nonce, taken, sizeof nonce) == 0;
+    } else {
+        ready = EVP_CipherInit_ex(context, cipher, NULL, key, zero, encrypt) == 1;
+    }
+    if (!ready) {
         EVP_CIPHER_CTX_free(context);
         return NULL;
     }
@@ -77,21 +103,6 @@ static inline int COpenSSLShims_srtp_ctr(EVP_CIPHER_CTX *context, uint64_t ivHig
            EVP_EncryptUpdate(context, (unsigned char *)out, &written, (const unsigned char *)in, length) == 1;
 }
 
-/// Makes the next AES-GCM message begin with a nonce of 12 bytes; where a tag is given, it is the one to be checked.
-///
-/// EVP_EncryptInit_ex would do, but asks its provider for the nonce's length first, at a tenth of what a small packet
-/// costs. The parameter that sets TLS's fixed part of a nonce sets the whole when its length is SIZE_MAX, the -1 of
-/// EVP_CTRL_AEAD_SET_IV_FIXED; a provider that does not know that refuses.
-static inline int COpenSSLShims_srtp_gcm_begin(EVP_CIPHER_CTX *context, int encrypts, void *nonce, void *tag) {
-    OSSL_PARAM parameters[3], *next = parameters;
-    if (tag != NULL) *next++ = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, 16);
-    *next++ = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, SIZE_MAX);
-    *next = OSSL_PARAM_construct_end();
-    if (EVP_CIPHER_CTX_set_params(context, parameters) == 1) return 1;
-    return EVP_CipherInit_ex(context, NULL, NULL, NULL, (const unsigned char *)nonce, encrypts) == 1 &&
-           (tag == NULL || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1);
-}
-
 /// AES-GCM from `in` to `out`, which may be the same; the 16-byte tag goes behind the ciphertext. Two pieces are
 /// authenticated only; the second may be empty. Returns 1 on success.
 static inline int COpenSSLShims_srtp_gcm_seal(EVP_CIPHER_CTX *context, uint64_t ivHigh, uint64_t ivLow,
@@ -102,7 +113,7 @@ static inline int COpenSSLShims_srtp_gcm_seal(EVP_CIPHER_CTX *context, uint64_t 
     int written;
     OSSL_PARAM tag[2] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, bytes + length, 16),
                          OSSL_PARAM_construct_end()};
-    return COpenSSLShims_srtp_gcm_begin(context, 1, iv, NULL) == 1 &&
+    return COpenSSLShims_srtp_gcm_begin(context, iv, NULL) == 1 &&
            EVP_EncryptUpdate(context, NULL, &written, (const unsigned char *)header, headerLength) == 1 &&
            (extraLength == 0 ||
             EVP_EncryptUpdate(context, NULL, &written, (const unsigned char *)extra, extraLength) == 1) &&
@@ -119,7 +130,7 @@ static inline int COpenSSLShims_srtp_gcm_open(EVP_CIPHER_CTX *context, uint64_t 
     uint64_t iv[2] = {htobe64(ivHigh), htobe64(ivLow)};
     unsigned char *bytes = (unsigned char *)inOut;
     int written;
-    return COpenSSLShims_srtp_gcm_begin(context, 0, iv, bytes + length) == 1 &&
+    return COpenSSLShims_srtp_gcm_begin(context, iv, bytes + length) == 1 &&
            EVP_DecryptUpdate(context, NULL, &written, (const unsigned char *)header, headerLength) == 1 &&
            (extraLength == 0 ||
             EVP_DecryptUpdate(context, NULL, &written, (const unsigned char *)extra, extraLength) == 1) &&

@@ -14,8 +14,8 @@ struct LoadTestMeasurement {
     private var serverAtEnd: ProcessUsage?
     /// When the last packet had arrived.
     private var serverWhenDrained: ProcessUsage?
-    private var ownAtStart = OwnUsage(processorSeconds: 0, waitingSeconds: 0)
-    private var ownAtEnd = OwnUsage(processorSeconds: 0, waitingSeconds: 0)
+    private var ownAtStart = OwnUsage.zero
+    private var ownAtEnd = OwnUsage.zero
     private var start: MonotonicTime?
     private(set) var nanoseconds: UInt64 = 0
     private var sentAtStart: [UInt64] = []
@@ -106,6 +106,7 @@ struct LoadTestMeasurement {
         return LoadTestReport.Tester(
             processorSeconds: used, processorShare: seconds > 0 ? used / seconds : 0,
             waitingShare: seconds > 0 ? waited / seconds : 0,
+            stolenShare: seconds > 0 ? (ownAtEnd.stolenSeconds - ownAtStart.stolenSeconds) / seconds : 0,
             overflow: run.peers.reduce(0) { $1.connections.reduce($0) { $0 + $1.overflow } },
             unsent: run.tracks.reduce(0) { $0 + $1.lost }, lateness: .init(run.lateness))
     }

@@ -39,6 +39,8 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
         package var processorShare: Double
         /// Share of the time in which it was ready and no processor was free.
         package var waitingShare: Double
+        /// What a machine below this virtual one took for others, the sum of all processors; 1 is one core.
+        package var stolenShare: Double
         /// Datagrams that its sockets had no room for.
         package var overflow: UInt64
         /// Packets that it could not send.
@@ -121,6 +123,11 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
         }
         if let late = tester.lateness.p99, late > 20_000 {
             return "The tester sent its packets up to \(late / 1000) ms late: the load was less even than asked for."
+        }
+        if tester.stolenShare > 0.02 {
+            return
+                "The machine below this one gave \(percent(tester.stolenShare)) of a core to others: long delays may be"
+                + " its own."
         }
         return nil
     }

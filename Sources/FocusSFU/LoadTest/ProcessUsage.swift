@@ -57,7 +57,17 @@ package struct ProcessUsage: Equatable, Sendable {
         residentBytes = resident * pageBytes
     }
 
-    private static func contents(of path: String) -> String? {
+    /// Time that the machine below this virtual one gave to others while somebody here was ready, of all processors
+    /// together (proc(5), the eighth figure of the first line); 0 where nobody says.
+    static func stolenSeconds(stat: String, ticksPerSecond: Double) -> Double {
+        let fields = stat.prefix { $0 != "\n" }.split(separator: " ")
+        guard fields.first == "cpu", fields.count > 8, let ticks = Double(fields[8]), ticksPerSecond > 0 else {
+            return 0
+        }
+        return ticks / ticksPerSecond
+    }
+
+    fileprivate static func contents(of path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -72,6 +82,10 @@ struct OwnUsage: Equatable {
     var processorSeconds: Double
     /// Time in which it could have run and no processor was free.
     var waitingSeconds: Double
+    /// Time that the machine below took from all processors of this one, whoever had them.
+    var stolenSeconds: Double
+
+    static let zero = Self(processorSeconds: 0, waitingSeconds: 0, stolenSeconds: 0)
 
     static func now() -> Self {
         var usage = rusage()
@@ -79,6 +93,9 @@ struct OwnUsage: Equatable {
         func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
         return Self(
             processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-            waitingSeconds: ProcessUsage.waitingSeconds(inFile: "/proc/self/schedstat"))
+            waitingSeconds: ProcessUsage.waitingSeconds(inFile: "/proc/self/schedstat"),
+            stolenSeconds: ProcessUsage.stolenSeconds(
+                stat: ProcessUsage.contents(of: "/proc/stat") ?? "",
+                ticksPerSecond: Double(sysconf(Int32(_SC_CLK_TCK)))))
     }
 }

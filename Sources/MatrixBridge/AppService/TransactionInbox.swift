@@ -47,6 +47,8 @@ package actor TransactionInbox {
     private let onLoss: @Sendable () async -> Void
     private let clock: ServiceClock
     private let logger: Logger
+    /// A transaction was passed over, and ``onLoss`` not called yet.
+    private var hasLoss = false
     private let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
     package nonisolated let refusals = Tally<Refusal>()
@@ -71,7 +73,7 @@ package actor TransactionInbox {
     /// - Throws: ``SQLiteError`` when it could not be stored.
     package func accept(id: String, body: [UInt8]) async throws {
         guard (try? JSONValue.parse(body, limits: Self.limits))?.object != nil else {
-            return await passOver(.notJSONObject, id: id)
+            return passOver(.notJSONObject, id: id)
         }
         let hash = SecureHash.sha256(body)
         let now = clock.unixMilliseconds()
@@ -88,13 +90,14 @@ package actor TransactionInbox {
         wakeUp.yield()
     }
 
-    /// Does without a transaction that cannot be read; what it said of rooms is in their state.
-    package func passOver(_ refusal: Refusal, id: String) async {
+    /// Does without a transaction that cannot be read; what it said of rooms we are in is in their state.
+    package func passOver(_ refusal: Refusal, id: String) {
         refusals.count(refusal)
         logger.error(
-            "A transaction of the homeserver could not be read and was passed over; the rooms are read anew",
+            "A transaction of the homeserver could not be read and was passed over; the rooms of the bot are read anew",
             metadata: ["appservice.txn_id": "\(id)", "reason": "\(refusal.rawValue)"])
-        await onLoss()
+        hasLoss = true
+        wakeUp.yield()
     }
 
     /// Transactions that are stored and not processed.
@@ -125,6 +128,11 @@ package actor TransactionInbox {
     func processStored() async throws {
         while let transaction = try await database.read({ try TransactionTable.nextUnprocessed(in: $0) }) {
             try await consumer.consume(transaction)
+        }
+        // Not before: what is older would come after the state.
+        if hasLoss {
+            hasLoss = false
+            await onLoss()
         }
     }
 }

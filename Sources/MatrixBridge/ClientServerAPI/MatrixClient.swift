@@ -30,10 +30,11 @@ package enum MatrixClientError: Error, Equatable, Sendable, CustomStringConverti
         }
     }
 
-    /// One of the servers that the homeserver asked for us may have spoiled the whole by its part of the answer.
-    package var mayBeOneServersDoing: Bool {
+    /// One of those whom we asked about may have spoilt the whole by its part of the answer. A server that is silent does
+    /// not: the homeserver waits for a shorter time than we do.
+    package var mayBeSpoilt: Bool {
         switch self {
-        case .unexpectedAnswer, .noAnswer(.bodyTooLarge), .noAnswer(.timedOut): true
+        case .unexpectedAnswer, .noAnswer(.bodyTooLarge): true
         case .refused(let error): error.status == 500
         case .noAnswer: false
         }

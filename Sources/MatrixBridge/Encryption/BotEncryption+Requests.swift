@@ -187,36 +187,45 @@ extension BotEncryption {
             else { throw error }
             // It has keys with these ids: our database is older than the homeserver's copy, and none of those would
             // open anything.
-            return try await replaceDevice(
+            try await replaceDevice(
                 because: "the homeserver refuses its one-time keys (\(refusal.message)), as after the restore of an "
                     + "old database")
+            return wakeUps.wake()
         }
         try database.transactionInPlace { try device.keysWereUploaded(in: OlmTable($0), at: now) }
     }
 
     // MARK: Keys of others
 
-    /// One question about devices of many servers; when its answer cannot be taken, one for each server.
+    /// One question about devices of many users; when its answer cannot be taken, one for each server, and for each user
+    /// of ours.
     ///
-    /// - Returns: what was asked about, with the answer; nil from a server that spoils it even alone.
+    /// - Returns: what was asked about, with the answer; nil from those who spoil it even alone.
+    /// - Throws: what is the fault of our homeserver.
     private func ask<Subject: Sendable>(
-        _ path: String, about subjects: [Subject], server: (Subject) -> ServerName, body: ([Subject]) -> JSONObject,
+        _ path: String, about subjects: [Subject], user: (Subject) -> UserID, body: ([Subject]) -> JSONObject,
     ) async throws(MatrixClientError) -> [(subjects: [Subject], answer: JSONValue?)] {
         let masquerade = masquerade ?? .init(userID: bot)
         do throws(MatrixClientError) {
             return [(subjects, try await client.keys([path], body(subjects), as: masquerade))]
         } catch {
-            guard error.mayBeOneServersDoing else { throw error }
+            guard error.mayBeSpoilt else { throw error }
         }
+        // Whether it is nobody's but the homeserver's own doing, a question shows that asks no other server.
+        _ = try await client.keys(["query"], OlmDevice.queryBody(for: [bot]), as: .init(userID: bot))
         var answers: [(subjects: [Subject], answer: JSONValue?)] = []
-        for (server, part) in Dictionary(grouping: subjects, by: server) {
+        let parts = Dictionary(grouping: subjects) { subject in
+            let user = user(subject)
+            return user.serverName == bot.serverName ? user.rawValue : user.serverName.rawValue
+        }
+        for (source, part) in parts {
             do throws(MatrixClientError) {
                 answers.append((part, try await client.keys([path], body(part), as: masquerade)))
             } catch {
-                guard error.mayBeOneServersDoing else { throw error }
+                guard error.mayBeSpoilt else { throw error }
                 logger.warning(
-                    "What a server says of its users' keys cannot be used; it counts as one that does not answer",
-                    metadata: ["matrix.server_name": "\(server)", "error.message": "\(error)"])
+                    "Keys that nobody can read spoil answers; they count as not answered",
+                    metadata: ["source": "\(source)", "error.message": "\(error)"])
                 answers.append((part, nil))
             }
         }
@@ -229,7 +238,7 @@ extension BotEncryption {
             let answers: [(subjects: [UserID], answer: JSONValue?)]
             do {
                 answers = try await ask(
-                    "query", about: Array(users), server: \.serverName, body: { OlmDevice.queryBody(for: Set($0)) })
+                    "query", about: Array(users), user: \.self, body: { OlmDevice.queryBody(for: Set($0)) })
             } catch {
                 device?.queryFailed(for: users)
                 throw error
@@ -260,7 +269,7 @@ extension BotEncryption {
         ) { $1 }
         guard !due.isEmpty else { return failures }
         let answers = try await ask(
-            "claim", about: due, server: \.address.user.serverName,
+            "claim", about: due, user: \.address.user,
             body: { OlmDevice.claimBody(for: $0.map(\.address)) })
         let refused = try database.transactionInPlace { connection in
             var refused: [DeviceAddress: OlmRefusal] = [:]

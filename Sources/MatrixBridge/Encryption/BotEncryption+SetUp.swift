@@ -75,7 +75,6 @@ extension BotEncryption {
         try? await client.deleteDevice(device.address.device, of: bot)
         state = .starting
         try await makeDevice()
-        wakeUps.wake()
     }
 
     private func address(of device: OlmDevice) -> MatrixClient.Masquerade {

@@ -4,6 +4,7 @@
 //
 
 package import CallEvents
+import FocusSFU
 package import Logging
 
 /// Keeps the bot in the rooms whose calls we follow: carries out the stored errands one after the other.
@@ -40,6 +41,9 @@ package actor RoomAttendance {
     private let clock: ServiceClock
     private let logger: Logger
     private var isReconciled = false
+    private var lastReconciliation: MonotonicTime?
+    /// Between two readings of all rooms: somebody may make one transaction after the other unreadable.
+    private static let reconciliationSpacingMilliseconds: UInt64 = 60_000
     package nonisolated let events = Tally<Event>()
 
     /// Rounds in a row in which the state of one room may change under our eyes, before others get their turn.
@@ -85,7 +89,7 @@ package actor RoomAttendance {
     func performAll() async -> Round {
         var round = Round()
         do {
-            try await reconcile()
+            round.hasFailures = try await !reconcile()
             var last: Int64 = 0
             while let errand = try await database.read({ [last] in try RoomErrandTable.next(after: last, in: $0) }) {
                 last = errand.sequence
@@ -112,15 +116,20 @@ package actor RoomAttendance {
         return round
     }
 
-    /// Events were lost: as after a start, the state of all rooms says what they were.
+    /// Events were lost: as after a start, the state of all rooms we are in says what they were.
     package func readAllAgain() {
         isReconciled = false
         wakeUps.wake()
     }
 
     /// Once a process, and when events were lost: what happened in our rooms unseen is in their state.
-    private func reconcile() async throws {
-        guard !isReconciled else { return }
+    ///
+    /// - Returns: false when it has to wait for its time.
+    private func reconcile() async throws -> Bool {
+        guard !isReconciled else { return true }
+        let now = clock.monotonic()
+        let elapsed = lastReconciliation.map { now.milliseconds(since: $0) } ?? .max
+        guard elapsed >= Self.reconciliationSpacingMilliseconds else { return false }
         // Before the answer: what is lost while it is on its way is not in it.
         isReconciled = true
         do {
@@ -130,6 +139,8 @@ package actor RoomAttendance {
                     _ = try RoomErrandTable.store(.readState, room: room, in: connection)
                 }
             }
+            lastReconciliation = now
+            return true
         } catch {
             isReconciled = false
             throw error

@@ -169,6 +169,24 @@ struct LegacyCallTests {
         #expect(line.take(try Line.negotiate("answer", "to what?")) == [.refused(.outOfTurn)])
     }
 
+    @Test("L6: an offer that meets the one of our own invite is not taken, as a caller is impolite; theirs comes again")
+    func collidingOffers() throws {
+        var line = try Line()
+        let key = try Line.key()
+        let offer = LegacyCallMessage.Description(sdp: "our offer", streamID: nil)
+        _ = line.table.invite(
+            try EventSamples.user(Line.alice), from: try Line.end(), offering: offer, lifetime: 60_000, at: Line.now)
+        let hold = try Line.negotiate("offer", "hold")
+        #expect(line.take(hold).allSatisfy { if case .refused = $0 { true } else { false } })
+        let answer = try Line.event("answer", #""answer":{"type":"answer","sdp":"their answer"}"#)
+        #expect(
+            line.take(answer) == [
+                .takeAnswer(key, answer: "their answer"), .send(.selectAnswer(partyID: "P"), try Line.end()),
+            ])
+        #expect(line.take(hold) == [.makeAnswer(key, offer: "hold")])
+        #expect(try line.answer() == [.send(.negotiate(.answer, Line.answer), try Line.end())])
+    }
+
     @Test("L6: more offers than anybody needs end the call")
     func offerFlood() throws {
         var line = try Line.answered()

@@ -66,4 +66,13 @@ struct LoadTestPlanTests {
         #expect(ProcessUsage(stat: "", statm: "1 2", ticksPerSecond: 100, pageBytes: 4_096) == nil)
         #expect(ProcessUsage(stat: stat, statm: "", ticksPerSecond: 100, pageBytes: 4_096) == nil)
     }
+
+    @Test("what a machine below takes from this one")
+    func stolenTime() {
+        let stat = "cpu  5155075 469618 590397 2765701 22620 0 50413 34661 0 0\ncpu0 1 1 1 1 1 0 1 99 0 0\n"
+        #expect(ProcessUsage.stolenSeconds(stat: stat, ticksPerSecond: 100) == 346.61)
+        for stat in ["", "cpu", "cpu 1 2 3 4 5 6 7", "intr 1 2 3 4 5 6 7 8 9"] {
+            #expect(ProcessUsage.stolenSeconds(stat: stat, ticksPerSecond: 100) == 0)
+        }
+    }
 }

@@ -98,8 +98,8 @@ struct RTCPCompoundTests {
         for type: UInt8 in 200...207 {
             for format: UInt8 in [0, 1, 2, 4, 15, 31] {
                 let packet: [UInt8] = [0x80 | format, type, 0, 9] + [UInt8](repeating: 1, count: 36)
-                for var bytes in MutatedBytes(of: packet, seed: UInt64(type) << 8 | UInt64(format), count: 200) {
-                    guard bytes.count >= 4 else { continue }
+                let mutations = MutatedBytes(of: packet, seed: UInt64(type) << 8 | UInt64(format), count: 200)
+                for var bytes in mutations where bytes.count >= 4 {
                     bytes.removeLast(bytes.count % 4)
                     bytes.replaceSubrange(0..<4, with: [0x80 | format, type, 0, UInt8(bytes.count / 4 - 1)])
                     bytes.withUnsafeBytes { bytes in

@@ -131,6 +131,7 @@ struct TransactionInboxTests {
         let process = try await Process(try TemporaryDatabase(), focus: focus, clock: clock)
         #expect(await process.put("1", Array(text.utf8)) == 200)
         #expect(process.inbox.refusals[.notJSONObject] == 1)
+        try await process.inbox.processStored()
         #expect(process.losses[.tooLarge] == 1)
         #expect(try await process.inbox.backlog() == 0)
     }
@@ -145,6 +146,9 @@ struct TransactionInboxTests {
         #expect(answer.status == .ok)
         #expect(answer.body == Array("{}".utf8))
         #expect(process.inbox.refusals[.tooLarge] == 1)
+        #expect(process.losses[.tooLarge] == 0, "what is older comes first")
+        try await process.inbox.processStored()
+        try await process.inbox.processStored()
         #expect(process.losses[.tooLarge] == 1)
         #expect(try await process.inbox.backlog() == 0)
     }

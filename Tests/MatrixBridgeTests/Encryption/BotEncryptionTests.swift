@@ -165,6 +165,19 @@ struct BotEncryptionTests {
         #expect(await homeserver.requests.count == asked)
     }
 
+    @Test("trouble of the homeserver itself is nobody else's fault, and fails what was to be sent")
+    func homeserverTrouble() async throws {
+        let mallory = try Self.device(Identifier.user("@mallory:evil.test"), homeserver, clock, facts)
+        for party in [alice, mallory] { try await party.setUp() }
+        let theirs = try #require(await mallory.device?.address)
+        await homeserver.refuse("POST keys/query", with: .error(500, "M_UNKNOWN"), times: 2)
+        guard case .refused = await alice.send("a.b", [theirs: [:]])[theirs] else {
+            Issue.record("it counts as unknown")
+            return
+        }
+        #expect(await alice.send("a.b", [theirs: [:]]).isEmpty, "it is asked again at once")
+    }
+
     @Test("a homeserver that refuses a device is asked again ever more rarely")
     func refusedDevice() async throws {
         await homeserver.refuse("PUT devices", with: .error(403, "M_FORBIDDEN"), times: 20)
