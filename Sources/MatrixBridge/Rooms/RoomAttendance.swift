@@ -89,7 +89,9 @@ package actor RoomAttendance {
     func performAll() async -> Round {
         var round = Round()
         do {
-            round.hasFailures = try await !reconcile()
+            if let delay = try await reconcile() {
+                round = Round(hasFailures: true, requestedDelayMilliseconds: delay)
+            }
             var last: Int64 = 0
             while let errand = try await database.read({ [last] in try RoomErrandTable.next(after: last, in: $0) }) {
                 last = errand.sequence
@@ -124,12 +126,14 @@ package actor RoomAttendance {
 
     /// Once a process, and when events were lost: what happened in our rooms unseen is in their state.
     ///
-    /// - Returns: false when it has to wait for its time.
-    private func reconcile() async throws -> Bool {
-        guard !isReconciled else { return true }
+    /// - Returns: milliseconds until its time comes, when it has to wait for that.
+    private func reconcile() async throws -> UInt64? {
+        guard !isReconciled else { return nil }
         let now = clock.monotonic()
         let elapsed = lastReconciliation.map { now.milliseconds(since: $0) } ?? .max
-        guard elapsed >= Self.reconciliationSpacingMilliseconds else { return false }
+        guard elapsed >= Self.reconciliationSpacingMilliseconds else {
+            return Self.reconciliationSpacingMilliseconds - elapsed
+        }
         // Before the answer: what is lost while it is on its way is not in it.
         isReconciled = true
         do {
@@ -140,7 +144,7 @@ package actor RoomAttendance {
                 }
             }
             lastReconciliation = now
-            return true
+            return nil
         } catch {
             isReconciled = false
             throw error
