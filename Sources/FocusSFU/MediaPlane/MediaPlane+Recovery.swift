@@ -20,7 +20,7 @@ extension MediaPlane {
         let headerLength = PacketWriter.writeHeader(
             into: slot, payloadType: usesRTX ? stream.pointee.rtxPayloadType : stream.pointee.payloadType,
             marker: packet.marker, sequence: usesRTX ? stream.pointee.nextRTXSequence() : sequence,
-            timestamp: lost.timestamp,
+            timestamp: packet.timestamp &- lost.timestampOffset,
             ssrc: usesRTX ? stream.pointee.rtxSSRC : stream.pointee.ssrc,
             extensionID: stream.pointee.descriptorID, extensionValue: packet.descriptor)
         var length = headerLength

@@ -58,12 +58,11 @@ package struct TrackRoute {
     func prefetch(after index: Int) {
         if index + 2 < subscriberCount {
             let later = subscribers[index + 2]
-            Self.prefetch(UnsafeRawPointer(later.stream), byteCount: MemoryLayout<DownStream>.size)
+            Self.prefetch(UnsafeRawPointer(later.stream), byteCount: DownStream.hotByteCount)
             Self.prefetch(UnsafeRawPointer(later.transport), byteCount: 128)
         }
         if index + 1 < subscriberCount {
             let next = subscribers[index + 1]
-            CDatagramIO_prefetch(next.stream.pointee.nextRecord)
             if let sender = next.transport.pointee.sender { CDatagramIO_prefetch(sender.context) }
         }
     }

@@ -7,16 +7,13 @@
 ///
 /// ``DownTrack`` owns the memory and decides; the packet path reads and writes it through a pointer.
 package struct DownStream {
-    /// One packet that was sent, to answer a NACK for it.
-    private struct Sent {
-        // In this order they take 16 bytes, four to a cache line.
-        var timestamp: UInt32 = 0
+    /// Numbers that are remembered as sent: two seconds of video at 227 packets a second, ten of audio.
+    private static let windowLength = 512
+
+    /// How often one packet was sent again.
+    private struct Resent {
+        var index: UInt32 = 0
         var allowance = RetransmissionAllowance()
-        var sequence: UInt16 = 0
-        var source: UInt16 = 0
-        var layer: Int8 = -1
-        /// The source it came from is still the one whose cache would be asked.
-        var isResendable = true
     }
 
     package let ssrc: UInt32
@@ -38,14 +35,18 @@ package struct DownStream {
 
     package var srtp = SRTPStreamState()
     package var rtxSRTP = SRTPStreamState()
-    private var rewriter: StreamRewriter
     private var rtxSequence: UInt16
-    private let history: UnsafeMutablePointer<Sent>
-    private let historyMask: Int
-
     package private(set) var packetsSent: UInt32 = 0
     package private(set) var octetsSent: UInt32 = 0
     package private(set) var resendCount: UInt32 = 0
+    /// Nil until a packet is sent again for the first time.
+    private var resent: UnsafeMutablePointer<Resent>?
+    private var sent = SequenceWindow<8>()
+    /// Last, for a packet touches only its beginning.
+    private var rewriter: StreamRewriter
+
+    /// What a packet touches lies at the beginning of the struct, in so many bytes.
+    package static var hotByteCount: Int { MemoryLayout<DownStream>.size - StreamRewriter.coldByteCount }
 
     package init(
         ssrc: UInt32, rtxSSRC: UInt32, isVideo: Bool, clockRate: UInt32, firstSequence: UInt16, firstTimestamp: UInt32
@@ -56,15 +57,11 @@ package struct DownStream {
         self.clockRate = clockRate
         rewriter = StreamRewriter(firstSequence: firstSequence & 0x3FFF, firstTimestamp: firstTimestamp)
         rtxSequence = firstSequence & 0x3FFF
-        let count = isVideo ? 512 : 128
-        history = .allocate(capacity: count)
-        history.initialize(repeating: Sent(), count: count)
-        historyMask = count - 1
     }
 
     /// Frees what the struct points to; the owner calls it once, after the last use.
     package func release() {
-        history.deallocate()
+        resent?.deallocate()
     }
 
     /// Forgets the source, so that the next key frame begins anew (the publisher's stream started over).
@@ -72,45 +69,35 @@ package struct DownStream {
     /// What was sent can no longer be asked for: the same numbers may name other packets in the new source's cache.
     package mutating func detachSource() {
         currentLayer = -1
-        for index in 0...historyMask { history[index].isResendable = false }
+        rewriter.forgetSources()
     }
 
     /// Decides on one packet and names it, or nil when this subscriber does not get it.
     @inline(__always)
     package mutating func admit(_ packet: ReceivedPacket, at now: MonotonicTime) -> StreamRewriter.Numbers? {
         guard isFlowing else { return nil }
-        if packet.layer != currentLayer {
-            let startsHere = currentLayer < 0 || packet.layer == targetLayer
+        if packet.layer != currentLayer || rewriter.isOutOfReach(extended: packet.extended) {
+            let startsHere = currentLayer < 0 || packet.layer == targetLayer || packet.layer == currentLayer
             guard startsHere, packet.isKeyFrame || !isVideo else { return nil }
             rewriter.switchSource(
-                extended: packet.extended, timestamp: packet.timestamp, clockRate: clockRate, at: now)
+                to: packet.layer, extended: packet.extended, timestamp: packet.timestamp, clockRate: clockRate, at: now)
             currentLayer = packet.layer
         }
         if packet.payload.isEmpty {
             rewriter.omit(extended: packet.extended)
             return nil
         }
-        let highest = rewriter.highestSequence
+        let highest = rewriter.highestIndex
         guard let numbers = rewriter.numbers(extended: packet.extended, timestamp: packet.timestamp, at: now)
         else { return nil }
-        let index = Int(numbers.sequence) & historyMask
-        if packetsSent > 0, !SequenceNumber.isNewer(numbers.sequence, than: highest) {
+        if numbers.index > highest {
+            sent.advance(from: highest, to: numbers.index)
+        } else {
             // One number must never name two packets: under AES-GCM that would give the authentication key away.
-            let isUsed = history[index].layer >= 0 && history[index].sequence == numbers.sequence
-            guard !isUsed, SequenceNumber.distance(from: numbers.sequence, to: highest) < historyMask else {
-                return nil
-            }
+            guard sent.covers(numbers.index, highest: highest), !sent.contains(numbers.index) else { return nil }
         }
-        history[index] = Sent(
-            timestamp: numbers.timestamp, sequence: numbers.sequence,
-            source: UInt16(truncatingIfNeeded: packet.extended), layer: packet.layer)
+        sent.insert(numbers.index)
         return numbers
-    }
-
-    /// Where the next packet will be remembered.
-    @inline(__always)
-    var nextRecord: UnsafeRawPointer {
-        UnsafeRawPointer(history + Int(rewriter.highestSequence &+ 1) & historyMask)
     }
 
     package mutating func countSent(payloadLength: Int) {
@@ -119,15 +106,30 @@ package struct DownStream {
     }
 
     /// What must be sent again for one NACKed sequence number, or nil when it is unknown, too fresh or asked too often.
+    ///
+    /// - Returns: the packet's place in its source, and what its timestamp there is ahead of ours.
     package mutating func resend(
         _ sequence: UInt16, roundTripMilliseconds: UInt64, at now: MonotonicTime
-    ) -> (layer: Int8, source: UInt16, timestamp: UInt32)? {
-        let index = Int(sequence) & historyMask
-        guard history[index].layer >= 0, history[index].isResendable, history[index].sequence == sequence,
-            history[index].allowance.take(at: now, roundTripMilliseconds: roundTripMilliseconds)
+    ) -> (layer: Int8, source: UInt16, timestampOffset: UInt32)? {
+        let highest = rewriter.highestIndex
+        let index = highest - Int64(UInt16(truncatingIfNeeded: highest) &- sequence)
+        guard sent.covers(index, highest: highest), sent.contains(index), let run = rewriter.run(of: index),
+            mayResend(index, roundTripMilliseconds: roundTripMilliseconds, at: now)
         else { return nil }
         resendCount &+= 1
-        return (history[index].layer, history[index].source, history[index].timestamp)
+        return (run.layer, UInt16(truncatingIfNeeded: index + run.offset), run.timestampOffset)
+    }
+
+    private mutating func mayResend(_ index: Int64, roundTripMilliseconds: UInt64, at now: MonotonicTime) -> Bool {
+        let table = resent ?? .allocate(capacity: Self.windowLength)
+        if resent == nil {
+            table.initialize(repeating: Resent(), count: Self.windowLength)
+            resent = table
+        }
+        let entry = table + Int(index) & (Self.windowLength - 1)
+        let name = UInt32(truncatingIfNeeded: index)
+        if entry.pointee.index != name { entry.pointee = Resent(index: name) }
+        return entry.pointee.allowance.take(at: now, roundTripMilliseconds: roundTripMilliseconds)
     }
 
     package mutating func nextRTXSequence() -> UInt16 {

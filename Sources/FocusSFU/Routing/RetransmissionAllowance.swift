@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// How often one sent packet may be sent again. Kept beside the packet in its cache.
+/// How often one sent packet may be sent again. Kept for the packets that were asked for.
 ///
 /// Three times at most, and not before the last copy had time to arrive: a request on its way when the copy left is
 /// about the same loss.
@@ -11,8 +11,8 @@ package struct RetransmissionAllowance: Equatable, Sendable {
     package static let resendLimit: UInt32 = 3
     package static let leastIntervalMilliseconds: UInt64 = 100
 
-    /// Times sent again in the upper 8 bits, when last in the lower 24, milliseconds of a clock that wraps after hours: one
-    /// of these lies beside every sent packet.
+    /// Times sent again in the upper 8 bits, when last in the lower 24, milliseconds of a clock that wraps after hours: a
+    /// stream has a table of these.
     private var packed: UInt32 = 0
 
     package init() {}

@@ -41,7 +41,7 @@ package struct SRTPStreamState: Sendable {
 /// late, and at 2000 packets a second 64 packets are 32 ms; 1024 are half a second for 128 bytes of memory.
 package struct SRTPReceiveStreamState: Sendable {
     private var highestIndex: Int64 = -1
-    private var window = SRTPReplayWindow()
+    private var window = SequenceWindow<16>()
 
     package init() {}
 
@@ -71,38 +71,5 @@ package struct SRTPReceiveStreamState: Sendable {
             highestIndex = index
         }
         window.insert(index)
-    }
-}
-
-/// A ring of 1024 bits in 16 words. Moving on clears whole words, so nothing is ever shifted.
-///
-/// The word that the highest index is in is shared by no older index, hence 961 to 1024 indices are covered.
-struct SRTPReplayWindow: Sendable {
-    private var words = InlineArray<16, UInt64>(repeating: 0)
-
-    @inline(__always)
-    func covers(_ index: Int64, highest: Int64) -> Bool {
-        highest >> 6 &- index >> 6 < 16
-    }
-
-    @inline(__always)
-    func contains(_ index: Int64) -> Bool {
-        words[Int(index >> 6) & 15] & 1 << UInt64(index & 63) != 0
-    }
-
-    @inline(__always)
-    mutating func insert(_ index: Int64) {
-        words[Int(index >> 6) & 15] |= 1 << UInt64(index & 63)
-    }
-
-    /// Clears what the ring is about to use again.
-    @inline(__always)
-    mutating func advance(from old: Int64, to new: Int64) {
-        let newWord = new >> 6
-        var word = max(old >> 6 &+ 1, newWord &- 15)
-        while word <= newWord {
-            words[Int(word) & 15] = 0
-            word &+= 1
-        }
     }
 }

@@ -19,7 +19,9 @@ extension CallTests {
                 let screen = alice.publish("screen", isVideo: false)
                 try call.wait("the screen's sound is published") { bob.participant("alice")?.tracks.count == 1 }
                 alice.announce("mic", isVideo: false)
-                try call.wait("both are published") { bob.participant("alice")?.tracks.count == 2 }
+                try call.wait("both are published, and alice was told") {
+                    bob.participant("alice")?.tracks.count == 2 && !microphone.sid.isEmpty && !screen.sid.isEmpty
+                }
                 let mids = bob.participant("alice").map { info in
                     Dictionary(info.tracks.map { ($0.sid, $0.mid) }, uniquingKeysWith: { first, _ in first })
                 }

@@ -113,7 +113,7 @@ struct DownStreamTests {
         }
     }
 
-    @Test("a packet later than the history is long is left out")
+    @Test("a packet later than the window is long is left out")
     func tooLate() {
         Self.withStream { stream in
             #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
@@ -135,6 +135,46 @@ struct DownStreamTests {
                 #expect(stream.resend(unknown, roundTripMilliseconds: 50, at: Self.start) == nil)
             }
             #expect(stream.resendCount == 1)
+        }
+    }
+
+    @Test("what was left out moves what is sent again")
+    func resendBehindOmission() throws {
+        try Self.withStream { stream in
+            #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
+            #expect(Self.send(Self.packet(1001, isEmpty: true), on: &stream) == nil)
+            #expect(Self.send(Self.packet(1002), on: &stream) == 101)
+            let answer = stream.resend(101, roundTripMilliseconds: 50, at: Self.start)
+            let lost = try #require(answer)
+            #expect(lost.source == 1002)
+            // The first packet has the stream's first timestamp, which is zero.
+            #expect(lost.timestampOffset == 3_000 * 1000)
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start)?.source == 1000)
+        }
+    }
+
+    @Test("what came from a source that is gone is not sent again")
+    func resendFromDetached() {
+        Self.withStream { stream in
+            #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
+            stream.detachSource()
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil)
+            #expect(Self.send(Self.packet(1010, isKeyFrame: true), on: &stream) == 101)
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil)
+            #expect(stream.resend(101, roundTripMilliseconds: 50, at: Self.start)?.source == 1010)
+        }
+    }
+
+    /// The rollover counter would be guessed too low, and an old number used again.
+    @Test("half the numbers ahead, the stream goes on with the next one", arguments: [true, false])
+    func outOfReach(isVideo: Bool) {
+        Self.withStream(isVideo: isVideo) { stream in
+            #expect(Self.send(Self.packet(1000, isKeyFrame: isVideo), on: &stream) == 100)
+            #expect(Self.send(Self.packet(1000 + 0x7FFF), on: &stream) == 32_867)
+            let leap = Self.send(Self.packet(1000 + 0xFFFF), on: &stream)
+            #expect(leap == (isVideo ? nil : 32_868))
+            let next = Self.send(Self.packet(1001 + 0xFFFF, isKeyFrame: isVideo), on: &stream)
+            #expect(next == (isVideo ? 32_868 : 32_869))
         }
     }
 

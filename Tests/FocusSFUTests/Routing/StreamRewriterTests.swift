@@ -13,7 +13,7 @@ struct StreamRewriterTests {
 
     private static func rewriter(first: UInt16 = 10, source: Int64 = 0x10000 + 500) -> StreamRewriter {
         var rewriter = StreamRewriter(firstSequence: first, firstTimestamp: 77)
-        rewriter.switchSource(extended: source, timestamp: 9_000, clockRate: 90_000, at: start)
+        rewriter.switchSource(to: 0, extended: source, timestamp: 9_000, clockRate: 90_000, at: start)
         return rewriter
     }
 
@@ -22,10 +22,10 @@ struct StreamRewriterTests {
         var rewriter = Self.rewriter()
         #expect(
             rewriter.numbers(extended: 0x10000 + 500, timestamp: 9_000, at: Self.start)
-                == .init(sequence: 10, timestamp: 77))
+                == .init(index: 10, timestamp: 77))
         #expect(
             rewriter.numbers(extended: 0x10000 + 501, timestamp: 12_000, at: Self.start)
-                == .init(sequence: 11, timestamp: 3_077))
+                == .init(index: 11, timestamp: 3_077))
     }
 
     @Test("source and output wrap around independently")
@@ -36,7 +36,7 @@ struct StreamRewriterTests {
                 extended: Int64(0x10000 + 65_533 + step), timestamp: UInt32.max &- 5 &+ UInt32(step), at: Self.start)
             #expect(numbers?.sequence == 65_530 &+ UInt16(step))
         }
-        #expect(rewriter.highestSequence == 65_530 &+ 19)
+        #expect(rewriter.highestIndex == 65_530 + 19)
     }
 
     @Test("a late packet keeps its place in the order")
@@ -44,7 +44,7 @@ struct StreamRewriterTests {
         var rewriter = Self.rewriter()
         _ = rewriter.numbers(extended: 0x10000 + 503, timestamp: 9_000, at: Self.start)
         #expect(rewriter.numbers(extended: 0x10000 + 501, timestamp: 9_000, at: Self.start)?.sequence == 11)
-        #expect(rewriter.highestSequence == 13)
+        #expect(rewriter.highestIndex == 13)
     }
 
     @Test("after a switch numbers go on without a gap and time by what passed", arguments: [UInt64(20), 1_000, 90_000])
@@ -52,7 +52,7 @@ struct StreamRewriterTests {
         var rewriter = Self.rewriter()
         _ = rewriter.numbers(extended: 0x10000 + 500, timestamp: 9_000, at: Self.start)
         let later = Self.start.advanced(byMilliseconds: milliseconds)
-        rewriter.switchSource(extended: 0x10000 + 9, timestamp: 4_000_000_000, clockRate: 90_000, at: later)
+        rewriter.switchSource(to: 0, extended: 0x10000 + 9, timestamp: 4_000_000_000, clockRate: 90_000, at: later)
         let found = rewriter.numbers(extended: 0x10000 + 9, timestamp: 4_000_000_000, at: later)
         let numbers = try #require(found)
         #expect(numbers.sequence == 11)
@@ -64,8 +64,8 @@ struct StreamRewriterTests {
     func switchAtOnce() {
         var rewriter = Self.rewriter()
         _ = rewriter.numbers(extended: 0x10000 + 500, timestamp: 9_000, at: Self.start)
-        rewriter.switchSource(extended: 5, timestamp: 0, clockRate: 90_000, at: Self.start)
-        #expect(rewriter.numbers(extended: 5, timestamp: 0, at: Self.start) == .init(sequence: 11, timestamp: 78))
+        rewriter.switchSource(to: 0, extended: 5, timestamp: 0, clockRate: 90_000, at: Self.start)
+        #expect(rewriter.numbers(extended: 5, timestamp: 0, at: Self.start) == .init(index: 11, timestamp: 78))
     }
 
     @Test("packets from before the switch have no place in the output")
@@ -85,6 +85,63 @@ struct StreamRewriterTests {
         #expect(rewriter.numbers(extended: 0x10000 + 505, timestamp: 9_000, at: Self.start)?.sequence == 14)
     }
 
+    @Test("late packets from before several omissions keep their numbers, and what was omitted never gets one")
+    func severalOmissions() {
+        var rewriter = Self.rewriter()
+        let late: Set<Int64> = [501, 505]
+        let omitted: Set<Int64> = [503, 504, 507]
+        for number in Int64(500)...508 where !late.contains(number) {
+            if omitted.contains(number) {
+                rewriter.omit(extended: 0x10000 + number)
+            } else {
+                _ = rewriter.numbers(extended: 0x10000 + number, timestamp: 9_000, at: Self.start)
+            }
+        }
+        let expected: [Int64: Int64?] = [
+            499: nil, 500: 10, 501: 11, 502: 12, 503: nil, 504: nil, 505: 13, 506: 14, 507: nil, 508: 15,
+        ]
+        for (number, index) in expected {
+            let numbers = rewriter.numbers(extended: 0x10000 + number, timestamp: 9_000, at: Self.start)
+            #expect(numbers?.index == index, "\(number)")
+        }
+    }
+
+    @Test("each number leads back to its source, over 16 switches and omissions")
+    func runs() {
+        var rewriter = Self.rewriter()
+        var sources: [Int64: (layer: Int8, extended: Int64)] = [:]
+        var extended: Int64 = 0x10000 + 500
+        for round in 0..<20 {
+            let layer = Int8(round % 3)
+            if round % 2 == 0 {
+                extended += 1_000
+                rewriter.switchSource(
+                    to: layer, extended: extended, timestamp: UInt32(round), clockRate: 90_000, at: Self.start)
+            } else {
+                rewriter.omit(extended: extended)
+                extended += 1
+            }
+            for _ in 0..<3 {
+                let numbers = rewriter.numbers(extended: extended, timestamp: 0, at: Self.start)
+                sources[numbers?.index ?? -1] = (Int8((round - round % 2) % 3), extended)
+                extended += 1
+            }
+        }
+        #expect(sources.count == 60)
+        let last = rewriter.highestIndex
+        for (index, source) in sources {
+            let run = rewriter.run(of: index)
+            // Three numbers a run: 16 before the current one.
+            #expect((run == nil) == (index <= last - 51), "\(index)")
+            guard let run else { continue }
+            #expect(run.layer == source.layer)
+            #expect(index + run.offset == source.extended)
+        }
+        rewriter.forgetSources()
+        #expect(rewriter.run(of: last) == nil)
+        #expect(rewriter.run(of: last - 3) == nil)
+    }
+
     @Test("an omission out of order is left to be a gap")
     func lateOmission() {
         var rewriter = Self.rewriter()
@@ -102,7 +159,7 @@ struct StreamRewriterTests {
         var now = Self.start
         var extended: Int64 = 0x10000
         var timestamp: UInt32 = 0
-        rewriter.switchSource(extended: extended, timestamp: timestamp, clockRate: 90_000, at: now)
+        rewriter.switchSource(to: 0, extended: extended, timestamp: timestamp, clockRate: 90_000, at: now)
         var expected: UInt16 = 65_000
         var lastTimestamp: UInt32?
         for _ in 0..<20_000 {
@@ -112,7 +169,7 @@ struct StreamRewriterTests {
             case 0:
                 extended = Int64.random(in: 0x10000...0x40000, using: &generator)
                 timestamp = UInt32.random(in: 0 ... .max, using: &generator)
-                rewriter.switchSource(extended: extended, timestamp: timestamp, clockRate: 90_000, at: now)
+                rewriter.switchSource(to: 0, extended: extended, timestamp: timestamp, clockRate: 90_000, at: now)
                 fallthrough
             default:
                 let found = rewriter.numbers(extended: extended, timestamp: timestamp, at: now)
