@@ -15,6 +15,7 @@ enum Steps {
         try header()
         try feedback()
         try description()
+        try halfOpenHandshakes()
     }
 
     /// Runs `body` until it is warm, then often, and reports the time of one turn.
@@ -79,7 +80,7 @@ enum Steps {
         stream.isFlowing = true
         let payload = [UInt8](repeating: 0, count: 16)
         payload.withUnsafeBytes { payload in
-            time("admission: flow, layer, number, history", turns: 2_000_000) { turn in
+            time("admission: flow, layer, number, window", turns: 2_000_000) { turn in
                 let packet = ReceivedPacket(
                     extended: Int64(turn), timestamp: UInt32(truncatingIfNeeded: turn &* 3_000), marker: false,
                     isKeyFrame: turn == 0, layer: 0, descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
@@ -142,5 +143,34 @@ enum Steps {
             let written = SDPWriter.text(of: try SDPParser.parse(text))
             precondition(!written.isEmpty, "nothing was written")
         }
+    }
+
+    /// What a client takes that begins a handshake and never goes on: the connection with the first flight and the signature in
+    /// it, and each further ClientHello, with the flights that it has repeated until it is given up.
+    private static func halfOpenHandshakes() throws {
+        let context = try DTLSContext(certificate: DTLSCertificate(unixTimeSeconds: UnixClock.seconds()))
+        let now = MonotonicTime(nanoseconds: 1_000_000_000)
+        let client = try DTLSSession(context: context, role: .client, expecting: context.fingerprint)
+        client.start(at: now)
+        guard case .transmit(var hello)? = client.nextOutput() else { preconditionFailure("there is no ClientHello") }
+        func begin() throws -> DTLSSession {
+            let server = try DTLSSession(context: context, role: .server, expecting: context.fingerprint)
+            server.start(at: now)
+            hello.withUnsafeBytes { _ = server.receive($0, at: now) }
+            return server
+        }
+        try time("half-open DTLS, begun and answered", turns: 2_000) { _ in
+            guard case .transmit = try begin().nextOutput() else { preconditionFailure("there was no answer") }
+        }
+        let server = try begin()
+        while server.nextOutput() != nil {}
+        var flights = 0
+        time("half-open DTLS, another ClientHello", turns: 20_000) { turn in
+            // A record number of its own, or it is only a replay (RFC 6347 §4.1.2.6).
+            for byte in 0..<4 { hello[10 - byte] = UInt8(truncatingIfNeeded: (turn + 1) >> (8 * byte)) }
+            hello.withUnsafeBytes { _ = server.receive($0, at: now) }
+            while case .transmit? = server.nextOutput() { flights += 1 }
+        }
+        report("  datagrams that these were answered with", "\(flights)")
     }
 }

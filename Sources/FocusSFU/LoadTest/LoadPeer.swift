@@ -121,17 +121,17 @@ final class LoadPeer {
     // MARK: Media
 
     /// Reads and counts what has come on one of its connections.
-    /// - Parameter onLatency: nanoseconds from sending to arrival of a sampled packet.
+    /// - Parameter onSample: when a sampled packet was sent and when it arrived, nanoseconds.
     func receive(
         on connection: LoadConnection, with sink: UnsafeMutablePointer<CDatagramIO_sink>, at now: MonotonicTime,
         sentAt: (GeneratedTrack.Mark) -> UInt64?,
-        onLatency: (UInt64) -> Void
+        onSample: (_ sent: UInt64, _ arrival: UInt64) -> Void
     ) {
         connection.receive(with: sink, at: now) { received in
             switch received {
             case .rtp(let packet, let arrival):
                 guard let mark = count(packet), let sent = sentAt(mark), arrival >= sent else { return }
-                onLatency(arrival - sent)
+                onSample(sent, arrival)
             case .keyFrameRequest(let ssrc):
                 tracks.first { $0.ssrc == ssrc }?.requestKeyFrame()
             }

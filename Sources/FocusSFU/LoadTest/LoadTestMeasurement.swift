@@ -143,7 +143,7 @@ extension LoadTestReport {
             refused: run.peers.reduce(0) { $1.connections.reduce($0) { $0 + $1.refused } },
             sampled: subscribers.reduce(0) { $0 + $1.sampled },
             falsified: subscribers.reduce(0) { $0 + $1.falseSamples },
-            joinTime: Times(run.joinTime), latency: Times(run.latency),
+            joinTime: Times(run.joinTime), latency: Times(run.latency), stalls: run.lateArrivals.stalls,
             server: measurement.server(forwarding: received, subscribers: subscribers.count),
             tester: measurement.tester(of: run),
             flood: run.flood.map { Flood(kind: $0.plan.kind.rawValue, sent: $0.sent, unsent: $0.unsent) })

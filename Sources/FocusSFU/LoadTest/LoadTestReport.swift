@@ -93,6 +93,8 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
     package var joinTime: Times
     /// Sent by the publisher to arrived at the subscriber's socket, both by the clock of this machine.
     package var latency: Times
+    /// When sampled packets took more than 5 ms.
+    package var stalls: [LateArrivals.Stall]
     package var server: Server?
     package var tester: Tester
     package var flood: Flood?

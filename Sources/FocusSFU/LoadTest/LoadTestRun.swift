@@ -65,6 +65,7 @@ package final class LoadTestRun {
     private var lastRead = MonotonicTime.zero
     private(set) var joinTime = Distribution()
     private(set) var latency = Distribution()
+    private(set) var lateArrivals = LateArrivals()
     private(set) var lateness = Distribution()
     private(set) var measurement = LoadTestMeasurement()
     /// What all had received when that last changed, and when it did.
@@ -183,7 +184,11 @@ package final class LoadTestRun {
             sentAt: { [tracks] mark in
                 tracks.indices.contains(Int(mark.track)) ? tracks[Int(mark.track)].time(of: mark.packet) : nil
             },
-            onLatency: { nanoseconds in if isMeasuring { latency.add(microseconds: nanoseconds / 1_000) } })
+            onSample: { sent, arrival in
+                guard isMeasuring else { return }
+                latency.add(microseconds: (arrival - sent) / 1_000)
+                lateArrivals.add(sent: sent, arrival: arrival)
+            })
     }
 
     // MARK: Joining

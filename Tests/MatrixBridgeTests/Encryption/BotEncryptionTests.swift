@@ -192,6 +192,27 @@ struct BotEncryptionTests {
         #expect((3 * 3_600_000...6 * 3_600_000).contains(delays[9]))
     }
 
+    @Test("at work it outlasts a homeserver that refuses the device at first and then fails", .timeLimit(.minutes(1)))
+    func atWork() async throws {
+        try await alice.setUp()
+        let bot = try Self.device(Self.botID, homeserver, ManualClock(maximumSleeps: .max), facts)
+        await homeserver.refuse("PUT devices", with: .error(403, "M_FORBIDDEN"), times: 2)
+        let taken = await bot.messages(ofTypes: ["a.b"])
+        let work = Task { await bot.run() }
+        defer { work.cancel() }
+        bot.wakeUps.wake()
+        while await bot.state != .ready { await Task.yield() }
+        #expect(
+            await homeserver.requests.count { $0.hasPrefix("PUT devices") } == 4, "one of alice's, three of the bot's")
+
+        await homeserver.refuse("GET sync", with: .error(502, "M_UNKNOWN"), times: 3)
+        let address = try #require(await bot.device?.address)
+        #expect(await alice.send("a.b", [address: [:]]).isEmpty)
+        var iterator = taken.makeAsyncIterator()
+        #expect(await iterator.next()?.sender.user == Self.aliceID)
+        #expect(await homeserver.requests.count { $0 == "GET sync" } > 3)
+    }
+
     @Test("a homeserver that has other keys with the ids of ours makes us make a new device")
     func oldDatabase() async throws {
         try await bot.setUp()

@@ -32,6 +32,7 @@ enum LoadTestTable {
                     [("p50", report.latency.p50), ("p99", report.latency.p99), ("max", report.latency.max)])
             ),
         ]
+        if !report.stalls.isEmpty { rows.append(("stalls", stalls(report.stalls))) }
         if let profile = report.srtpProfile { rows.append(("cipher", profile)) }
         if report.falsified > 0 {
             rows.append(("false", "\(report.falsified) of \(report.sampled) decrypted packets were not what was sent"))
@@ -79,6 +80,12 @@ enum LoadTestTable {
 
     private static func loss(_ report: LoadTestReport) -> String {
         decimal(report.lossPercent, report.lossPercent < 0.1 && report.lost > 0 ? 4 : 2) + " %"
+    }
+
+    private static func stalls(_ stalls: [LateArrivals.Stall]) -> String {
+        let longest = stalls.map { $0.end - $0.begin }.max() ?? 0
+        return grouped(stalls.count) + " times packets were more than "
+            + "\(LateArrivals.limit / 1_000) ms late, for " + decimal(Double(longest) / 1_000, 2) + " ms at most"
     }
 
     private static func times(_ times: LoadTestReport.Times, _ values: [(String, UInt64?)]) -> String {
