@@ -115,7 +115,7 @@ struct Subscriber {
             to: DownStream(
                 ssrc: number, rtxSSRC: 0, isVideo: true, clockRate: 90_000, firstSequence: 1, firstTimestamp: 1))
         stream.pointee.isFlowing = true
-        stream.pointee.payloadType = 96
+        stream.pointee.negotiated(payloadType: 96, rtxPayloadType: 0, descriptorID: 0)
         route = .allocate(capacity: 1)
         // Nothing on this path asks for the owner.
         let nobody = UnsafeRawPointer(route)

@@ -7,7 +7,7 @@ import CHotLoop
 @testable import FocusSFU
 
 /// Admission, header and encryption for a hundred subscribers, without the system call, beside the same loop in C, which
-/// has no admission: no layers, no history for retransmission, no statistics.
+/// has no admission: no layers, no window of what was sent, no statistics.
 enum HotLoop {
     private static let subscriberCount = 100
     private static let payloadLength = 1_200

@@ -15,8 +15,11 @@ extension MediaPlane {
             let packet = source.pointee.cache.packet(lost.source),
             let payload = packet.payload.baseAddress
         else { return }
-        let slot = egress.nextSlot()
         let usesRTX = stream.pointee.rtxPayloadType != 0 && stream.pointee.rtxSSRC != 0
+        // Before a number of the RTX stream is taken.
+        let longest = PacketWriter.longestHeader(of: packet.descriptor) + RTX.overheadByteCount + packet.payload.count
+        guard longest + SRTPProfile.maximumOverhead <= EgressBatch.slotCapacity else { return }
+        let slot = egress.nextSlot()
         let headerLength = PacketWriter.writeHeader(
             into: slot, payloadType: usesRTX ? stream.pointee.rtxPayloadType : stream.pointee.payloadType,
             marker: packet.marker, sequence: usesRTX ? stream.pointee.nextRTXSequence() : sequence,
@@ -28,7 +31,6 @@ extension MediaPlane {
             slot.storeBytes(of: sequence.bigEndian, toByteOffset: length, as: UInt16.self)
             length += RTX.overheadByteCount
         }
-        guard length + packet.payload.count + SRTPProfile.maximumOverhead <= EgressBatch.slotCapacity else { return }
         (slot + length).copyMemory(from: payload, byteCount: packet.payload.count)
         length += packet.payload.count
         let protected =

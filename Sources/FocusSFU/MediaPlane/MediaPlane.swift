@@ -234,6 +234,8 @@ final class MediaPlane {
         switch receiver.unprotect(packet: base, length: length, state: &state) {
         case .refused(let reason): drops.count(reason)
         case .accepted(let plainLength):
+            // It may end the source of packets read before, which go out first.
+            forwardTurn()
             if !route.pointee.hasRoomForStream { transport.removeStaleStreams() }
             guard route.pointee.hasRoomForStream else { return drops.count(.rtpTooManyStreams) }
             // Headers and their extensions are in the clear; only they say what it is.
@@ -274,9 +276,7 @@ final class MediaPlane {
             sequence = UInt16(payload[0]) << 8 | UInt16(payload[1])
             payload = UnsafeRawBufferPointer(rebasing: payload[RTX.overheadByteCount...])
             media = repaired
-            guard media.pointee.nack.received(sequence, at: now) == .recovered else {
-                return drops.count(.rtpDuplicate)
-            }
+            guard media.pointee.nack.recovered(sequence) else { return drops.count(.rtpDuplicate) }
         } else {
             guard header.payloadType == stream.pointee.payloadType else {
                 return changePayloadType(header, stream, route)
@@ -292,6 +292,8 @@ final class MediaPlane {
         media.pointee.octetCount &+= UInt64(payload.count)
         let isKeyFrame = media.pointee.codec?.isKeyFrame(payload) ?? false
         if isKeyFrame { media.pointee.keyFrameThrottle.keyFrameReceived() }
+        // Also of what is shed: after half the numbers the next would be taken for an old one.
+        let extended = media.pointee.unwrapper.unwrap(sequence)
         if media.pointee.isVideo, let reason = overload.refusal(isKeyFrame: isKeyFrame) { return drops.count(reason) }
         var descriptor = UnsafeRawBufferPointer(start: nil, count: 0)
         if media.pointee.extensions.dependencyDescriptor != 0,
@@ -299,11 +301,10 @@ final class MediaPlane {
         {
             descriptor = UnsafeRawBufferPointer(rebasing: packet[range])
         }
-        let extended = media.pointee.unwrapper.unwrap(sequence)
         if media.pointee.repaired == nil, !payload.isEmpty {
             media.pointee.cache.store(
                 .init(
-                    sequence: sequence, timestamp: header.timestamp, marker: header.marker, descriptor: descriptor,
+                    extended: extended, timestamp: header.timestamp, marker: header.marker, descriptor: descriptor,
                     payload: payload), at: now)
         }
         turn.pointee.add(
@@ -319,6 +320,8 @@ final class MediaPlane {
         _ route: UnsafeMutablePointer<TransportRoute>
     ) {
         drops.count(.rtpUnknownPayloadType)
+        // What follows may end the track: the packets read before go out first.
+        forwardTurn()
         route.pointee.owner.takeUnretainedValue().payloadTypeChanged(stream, to: header.payloadType)
     }
 

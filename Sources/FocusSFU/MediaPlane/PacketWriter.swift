@@ -10,6 +10,11 @@ enum PacketWriter {
     /// Twelve fixed bytes, at most one extension of 255 bytes with its block header, and padding.
     static let maximumHeaderLength = 12 + 4 + 2 + 255 + 3
 
+    /// The most that a header with this extension value takes, in bytes.
+    static func longestHeader(of extensionValue: UnsafeRawBufferPointer) -> Int {
+        extensionValue.isEmpty ? 12 : 12 + 4 + 2 + extensionValue.count + 3
+    }
+
     /// Writes an RTP header (RFC 3550 §5.1) with at most one header extension (RFC 8285); returns its length.
     ///
     /// - Parameters:

@@ -24,7 +24,9 @@ final class DownTrack {
         self.track = track
         self.subscriber = subscriber
         let isVideo = track.isVideo
-        stream = .allocate(capacity: 1)
+        // From the beginning of a cache line: what a packet touches of it are three.
+        stream = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<DownStream>.size, alignment: 64)
+            .bindMemory(to: DownStream.self, capacity: 1)
         stream.initialize(
             to: DownStream(
                 ssrc: Random.uint32() | 1, rtxSSRC: isVideo ? Random.uint32() | 1 : 0, isVideo: isVideo,
@@ -37,7 +39,7 @@ final class DownTrack {
 
     deinit {
         stream.pointee.release()
-        stream.deallocate()
+        UnsafeMutableRawPointer(stream).deallocate()
     }
 
     /// The section's SDP description of what we send.
@@ -58,9 +60,9 @@ final class DownTrack {
             isNegotiated = false
             return updateFlow()
         }
-        stream.pointee.payloadType = codec.payloadType
-        stream.pointee.rtxPayloadType = codec.rtxPayloadType ?? 0
-        stream.pointee.descriptorID = section.extensions.dependencyDescriptor
+        stream.pointee.negotiated(
+            payloadType: codec.payloadType, rtxPayloadType: codec.rtxPayloadType ?? 0,
+            descriptorID: section.extensions.dependencyDescriptor)
         isNegotiated = true
         updateFlow()
     }

@@ -61,9 +61,7 @@ final class PublishedTrack {
         if let previous = layers[stream.pointee.layer], previous != stream {
             // The client began the layer anew under another SSRC: its numbers have nothing to do with the old ones.
             previous.pointee.route = nil
-            for downTrack in downTracks where downTrack.stream.pointee.currentLayer == stream.pointee.layer {
-                downTrack.stream.pointee.detachSource()
-            }
+            for downTrack in downTracks { downTrack.stream.pointee.sourceBegan(stream.pointee.layer) }
             keyFrameWantedSince = isVideo ? stream.pointee.lastPacketAt : nil
         }
         layers[stream.pointee.layer] = stream

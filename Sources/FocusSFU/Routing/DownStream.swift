@@ -8,7 +8,7 @@
 /// ``DownTrack`` owns the memory and decides; the packet path reads and writes it through a pointer.
 package struct DownStream {
     /// Numbers that are remembered as sent: two seconds of video at 227 packets a second, ten of audio.
-    private static let windowLength = 512
+    private typealias Window = SequenceWindow<8>
 
     /// How often one packet was sent again.
     private struct Resent {
@@ -19,10 +19,10 @@ package struct DownStream {
     package let ssrc: UInt32
     /// Zero for audio, which is sent again as it was.
     package let rtxSSRC: UInt32
-    package var payloadType: UInt8 = 0
-    package var rtxPayloadType: UInt8 = 0
+    package private(set) var payloadType: UInt8 = 0
+    package private(set) var rtxPayloadType: UInt8 = 0
     /// Negotiated id of the dependency descriptor, zero when the subscriber did not take it.
-    package var descriptorID: UInt8 = 0
+    package private(set) var descriptorID: UInt8 = 0
     package let isVideo: Bool
     package let clockRate: UInt32
 
@@ -41,7 +41,7 @@ package struct DownStream {
     package private(set) var resendCount: UInt32 = 0
     /// Nil until a packet is sent again for the first time.
     private var resent: UnsafeMutablePointer<Resent>?
-    private var sent = SequenceWindow<8>()
+    private var sent = Window()
     /// Last, for a packet touches only its beginning.
     private var rewriter: StreamRewriter
 
@@ -72,6 +72,19 @@ package struct DownStream {
         rewriter.forgetSources()
     }
 
+    /// A layer's publisher began anew: its numbers name other packets now.
+    package mutating func sourceBegan(_ layer: Int8) {
+        if layer == currentLayer { detachSource() } else { rewriter.forgetSource(layer) }
+    }
+
+    /// What headers carry from now on. Under other ones nothing is sent again: a number belongs to one header.
+    package mutating func negotiated(payloadType: UInt8, rtxPayloadType: UInt8, descriptorID: UInt8) {
+        if payloadType != self.payloadType || descriptorID != self.descriptorID { rewriter.forgetSources() }
+        self.payloadType = payloadType
+        self.rtxPayloadType = rtxPayloadType
+        self.descriptorID = descriptorID
+    }
+
     /// Decides on one packet and names it, or nil when this subscriber does not get it.
     @inline(__always)
     package mutating func admit(_ packet: ReceivedPacket, at now: MonotonicTime) -> StreamRewriter.Numbers? {
@@ -97,6 +110,8 @@ package struct DownStream {
             guard sent.covers(numbers.index, highest: highest), !sent.contains(numbers.index) else { return nil }
         }
         sent.insert(numbers.index)
+        // Whether it can be sealed or not: the cipher counts rollovers as we do.
+        srtp.used(numbers.index)
         return numbers
     }
 
@@ -107,26 +122,26 @@ package struct DownStream {
 
     /// What must be sent again for one NACKed sequence number, or nil when it is unknown, too fresh or asked too often.
     ///
-    /// - Returns: the packet's place in its source, and what its timestamp there is ahead of ours.
+    /// - Returns: the packet's layer and extended number there, and what its timestamp there is ahead of ours.
     package mutating func resend(
         _ sequence: UInt16, roundTripMilliseconds: UInt64, at now: MonotonicTime
-    ) -> (layer: Int8, source: UInt16, timestampOffset: UInt32)? {
+    ) -> (layer: Int8, source: Int64, timestampOffset: UInt32)? {
         let highest = rewriter.highestIndex
         let index = highest - Int64(UInt16(truncatingIfNeeded: highest) &- sequence)
         guard sent.covers(index, highest: highest), sent.contains(index), let run = rewriter.run(of: index),
             mayResend(index, roundTripMilliseconds: roundTripMilliseconds, at: now)
         else { return nil }
         resendCount &+= 1
-        return (run.layer, UInt16(truncatingIfNeeded: index + run.offset), run.timestampOffset)
+        return (run.layer, index + run.offset, run.timestampOffset)
     }
 
     private mutating func mayResend(_ index: Int64, roundTripMilliseconds: UInt64, at now: MonotonicTime) -> Bool {
-        let table = resent ?? .allocate(capacity: Self.windowLength)
+        let table = resent ?? .allocate(capacity: Window.bitCount)
         if resent == nil {
-            table.initialize(repeating: Resent(), count: Self.windowLength)
+            table.initialize(repeating: Resent(), count: Window.bitCount)
             resent = table
         }
-        let entry = table + Int(index) & (Self.windowLength - 1)
+        let entry = table + Int(index) & (Window.bitCount - 1)
         let name = UInt32(truncatingIfNeeded: index)
         if entry.pointee.index != name { entry.pointee = Resent(index: name) }
         return entry.pointee.allowance.take(at: now, roundTripMilliseconds: roundTripMilliseconds)

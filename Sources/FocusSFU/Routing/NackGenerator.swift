@@ -76,9 +76,14 @@ package struct NackGenerator: Sendable {
             restart = sequence &+ 1
             return .stale
         }
-        guard let index = missing.firstIndex(where: { $0.sequence == sequence }) else { return .stale }
+        return recovered(sequence) ? .recovered : .stale
+    }
+
+    /// True when a packet that a retransmission stream brings was awaited. What such a stream says moves nothing else.
+    package mutating func recovered(_ sequence: UInt16) -> Bool {
+        guard let index = missing.firstIndex(where: { $0.sequence == sequence }) else { return false }
         missing.remove(at: index)
-        return .recovered
+        return true
     }
 
     /// Fills `buffer` with the packets to ask for now, in ascending order, and counts a try for each.

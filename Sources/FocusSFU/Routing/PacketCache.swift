@@ -14,7 +14,8 @@ package struct PacketCache: ~Copyable {
 
     /// One cached packet. Pointers are valid until the next ``store(_:at:)``.
     package struct Packet {
-        package var sequence: UInt16
+        /// Extended sequence number.
+        package var extended: Int64
         package var timestamp: UInt32
         package var marker: Bool
         /// The dependency descriptor as the publisher sent it; empty when there was none.
@@ -26,8 +27,9 @@ package struct PacketCache: ~Copyable {
         /// Absolute position of the first byte; the ring holds positions `head - capacity ..< head`.
         var start: UInt64 = 0
         var timestamp: UInt32 = 0
+        /// The lower half of the extended number.
+        var number: UInt32 = 0
         var payloadLength: UInt16 = 0
-        var sequence: UInt16 = 0
         var descriptorLength: UInt8 = 0
         var marker = false
         var isUsed = false
@@ -59,15 +61,16 @@ package struct PacketCache: ~Copyable {
         ring.deallocate()
     }
 
-    /// Copies a packet in; the oldest ones give way.
+    /// Copies a packet in; the oldest ones give way. What is there under its number stays: it may have been sent.
     package mutating func store(_ packet: Packet, at now: MonotonicTime) {
         let length = packet.descriptor.count + packet.payload.count
         guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else {
             return
         }
         // A packet that comes a whole table late must not take the place of a newer one.
-        let previous = entries[Int(packet.sequence) & entryMask]
-        if previous.isUsed, SequenceNumber.isNewer(previous.sequence, than: packet.sequence) { return }
+        let number = UInt32(truncatingIfNeeded: packet.extended)
+        let previous = entries[Int(number) & entryMask]
+        if previous.isUsed, Int32(bitPattern: number &- previous.number) <= 0 { return }
         var position = Int(head % UInt64(capacity))
         let isStale = now.milliseconds(since: lapBegan) >= Self.retentionMilliseconds
         if position + length > capacity || isStale && position > 0 {
@@ -81,21 +84,21 @@ package struct PacketCache: ~Copyable {
         if let base = packet.payload.baseAddress {
             (ring + position + packet.descriptor.count).copyMemory(from: base, byteCount: packet.payload.count)
         }
-        entries[Int(packet.sequence) & entryMask] = Entry(
-            start: head, timestamp: packet.timestamp, payloadLength: UInt16(packet.payload.count),
-            sequence: packet.sequence, descriptorLength: UInt8(packet.descriptor.count), marker: packet.marker,
-            isUsed: true)
+        entries[Int(number) & entryMask] = Entry(
+            start: head, timestamp: packet.timestamp, number: number, payloadLength: UInt16(packet.payload.count),
+            descriptorLength: UInt8(packet.descriptor.count), marker: packet.marker, isUsed: true)
         head += UInt64(length)
     }
 
     /// The packet with that sequence number, or nil when it is too old or never came.
-    package func packet(_ sequence: UInt16) -> Packet? {
-        let entry = entries[Int(sequence) & entryMask]
-        guard entry.isUsed, entry.sequence == sequence, head - entry.start <= UInt64(capacity) else { return nil }
+    package func packet(_ extended: Int64) -> Packet? {
+        let number = UInt32(truncatingIfNeeded: extended)
+        let entry = entries[Int(number) & entryMask]
+        guard entry.isUsed, entry.number == number, head - entry.start <= UInt64(capacity) else { return nil }
         let base = ring + Int(entry.start % UInt64(capacity))
         let descriptorLength = Int(entry.descriptorLength)
         return Packet(
-            sequence: sequence, timestamp: entry.timestamp, marker: entry.marker,
+            extended: extended, timestamp: entry.timestamp, marker: entry.marker,
             descriptor: UnsafeRawBufferPointer(start: base, count: descriptorLength),
             payload: UnsafeRawBufferPointer(start: base + descriptorLength, count: Int(entry.payloadLength)))
     }

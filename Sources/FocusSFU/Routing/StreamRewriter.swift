@@ -31,7 +31,7 @@ package struct StreamRewriter: Sendable {
         /// Source less output.
         package var offset: Int64 = 0
         package var timestampOffset: UInt32 = 0
-        /// Where it came from; -1 when that can no longer be asked.
+        /// Where it came from; -1 when that is gone and can no longer be asked.
         package var layer: Int8 = -1
         /// It began behind an omission: what came before is of the same source.
         package var isContinuation = false
@@ -54,6 +54,7 @@ package struct StreamRewriter: Sendable {
     package init(firstSequence: UInt16, firstTimestamp: UInt32) {
         highestIndex = Int64(firstSequence) - 1
         highestTimestamp = firstTimestamp
+        run.firstSource = Int64(firstSequence)
     }
 
     /// The next packets come from another source, beginning with this one.
@@ -82,7 +83,7 @@ package struct StreamRewriter: Sendable {
         begin(next)
     }
 
-    /// Numbers for a source packet, or nil when it belongs to the time before the switch.
+    /// Numbers for a source packet; nil when it was left out, or belongs to the time before the switch or too many runs back.
     @inline(__always)
     package mutating func numbers(
         extended: Int64, timestamp: UInt32, at now: MonotonicTime
@@ -98,10 +99,12 @@ package struct StreamRewriter: Sendable {
         return numbers
     }
 
-    /// True when so much was left out before this packet that its number would be taken for an older one (RFC 3711 §3.3.1).
+    /// True when so much was left out before this packet that its number would be taken for an older one (RFC 3711 §3.3.1),
+    /// and for one so far behind that it must be of another source.
     @inline(__always)
     package func isOutOfReach(extended: Int64) -> Bool {
-        extended - run.offset - highestIndex > Int64(Int16.max)
+        let step = extended - run.offset - highestIndex
+        return step > Int64(Int16.max) || step < Int64(Int16.min)
     }
 
     /// A source timestamp in the output's terms, for sender reports.
@@ -111,19 +114,27 @@ package struct StreamRewriter: Sendable {
 
     /// The run that a number was given in; nil when it lies too many runs back or its source cannot be asked any more.
     package func run(of index: Int64) -> Run? {
-        if index >= run.firstIndex { return run.layer >= 0 ? run : nil }
-        return earlier.first { $0.firstIndex <= index }
+        guard let found = index >= run.firstIndex ? run : earlier.first(where: { $0.firstIndex <= index }) else {
+            return nil
+        }
+        return found.layer >= 0 ? found : nil
     }
 
-    /// From now on no number tells where it came from.
+    /// From now on no number given so far tells where it came from.
     package mutating func forgetSources() {
-        run.layer = -1
         earlier = EarlierRuns()
+        run.firstSource = highestIndex + 1 + run.offset
+        run.isContinuation = false
+    }
+
+    /// The same for the numbers of one source that is not the current one.
+    package mutating func forgetSource(_ layer: Int8) {
+        earlier.forget(layer)
     }
 
     private mutating func begin(_ next: Run) {
         // A run in which nothing was sent leaves no trace.
-        if run.layer >= 0, run.firstIndex <= highestIndex { earlier.append(run) }
+        if run.firstIndex <= highestIndex { earlier.append(run) }
         run = next
     }
 
@@ -152,6 +163,10 @@ private struct EarlierRuns: Sendable {
     mutating func append(_ run: StreamRewriter.Run) {
         runs[total % Self.capacity] = run
         total += 1
+    }
+
+    mutating func forget(_ layer: Int8) {
+        for index in runs.indices where runs[index].layer == layer { runs[index].layer = -1 }
     }
 
     /// The youngest that fits.

@@ -9,6 +9,9 @@
 /// The word that the highest index is in is shared by no older index, hence up to 63 indices less are covered than there
 /// are bits. `wordCount` is a power of two.
 struct SequenceWindow<let wordCount: Int>: Sendable {
+    /// Indices that are covered at most.
+    static var bitCount: Int { wordCount * 64 }
+
     private var words = InlineArray<wordCount, UInt64>(repeating: 0)
 
     /// False for what has left the ring; `index` is not above `highest`.

@@ -130,7 +130,7 @@ struct DownStreamTests {
             let answer = stream.resend(100, roundTripMilliseconds: 50, at: Self.start)
             let lost = try #require(answer)
             #expect(lost.layer == 0)
-            #expect(lost.source == 1000)
+            #expect(lost.source == 0x10000 + 1000)
             for unknown: UInt16 in [101, 100 + 512] {
                 #expect(stream.resend(unknown, roundTripMilliseconds: 50, at: Self.start) == nil)
             }
@@ -175,6 +175,71 @@ struct DownStreamTests {
             #expect(leap == (isVideo ? nil : 32_868))
             let next = Self.send(Self.packet(1001 + 0xFFFF, isKeyFrame: isVideo), on: &stream)
             #expect(next == (isVideo ? 32_868 : 32_869))
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil)
+        }
+    }
+
+    @Test("a packet half the numbers behind is of another source, and begins anew", arguments: [true, false])
+    func farBehind(isVideo: Bool) {
+        Self.withStream(isVideo: isVideo) { stream in
+            #expect(Self.send(Self.packet(0x40000, isKeyFrame: isVideo), on: &stream) == 100)
+            #expect(Self.send(Self.packet(0x40000 - 0x8000, isKeyFrame: isVideo), on: &stream) == nil)
+            #expect(Self.send(Self.packet(0x40000 - 0x8002, isKeyFrame: isVideo), on: &stream) == 101)
+        }
+    }
+
+    @Test("a packet sent again has its number also where the output's numbers wrap around")
+    func resendAcrossWrap() {
+        Self.withStream { stream in
+            #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
+            for extended in stride(from: Int64(31_000), through: 66_000, by: 500) {
+                _ = Self.send(Self.packet(extended), on: &stream)
+            }
+            for extended in Int64(66_430)...66_445 { _ = Self.send(Self.packet(extended), on: &stream) }
+            // 66445 - 900 is 65545: nine beyond the wrap.
+            #expect(stream.resend(9, roundTripMilliseconds: 50, at: Self.start)?.source == 66_445)
+            #expect(stream.resend(65_534, roundTripMilliseconds: 50, at: Self.start)?.source == 66_434)
+            #expect(stream.resend(65_500, roundTripMilliseconds: 50, at: Self.start) == nil)
+        }
+    }
+
+    @Test("a layer that began anew is not asked for what it sent before", arguments: [Int8(0), 1])
+    func layerBeganAnew(layer: Int8) {
+        Self.withStream { stream in
+            #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
+            stream.targetLayer = 1
+            #expect(Self.send(Self.packet(50, layer: 1, isKeyFrame: true), on: &stream) == 101)
+            stream.sourceBegan(layer)
+            #expect((stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil))
+            #expect((stream.resend(101, roundTripMilliseconds: 50, at: Self.start) == nil) == (layer == 1))
+            #expect(stream.currentLayer == (layer == 1 ? -1 : 1))
+        }
+    }
+
+    @Test("what went out under other headers is not sent again")
+    func otherHeader() {
+        Self.withStream { stream in
+            stream.negotiated(payloadType: 96, rtxPayloadType: 0, descriptorID: 0)
+            #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
+            stream.negotiated(payloadType: 96, rtxPayloadType: 0, descriptorID: 0)
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start)?.source == 1000)
+            stream.negotiated(payloadType: 97, rtxPayloadType: 0, descriptorID: 0)
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil)
+            #expect(Self.send(Self.packet(1001), on: &stream) == 101)
+            #expect(stream.resend(101, roundTripMilliseconds: 50, at: Self.start)?.source == 1001)
+        }
+    }
+
+    /// The cipher guesses the rollover counter from the last number it knows of (RFC 3711 §3.3.1).
+    @Test("what cannot be sealed counts as used")
+    func refusedSealing() {
+        Self.withStream(isVideo: false) { stream in
+            for extended: Int64 in [70_000, 70_000 + 32_767, 70_000 + 65_534] {
+                #expect(stream.admit(Self.packet(extended), at: Self.start) != nil)
+            }
+            let number = Self.send(Self.packet(70_000 + 65_536), on: &stream)
+            #expect(number == 100)
+            #expect(stream.srtp.rolloverCounter == 1)
         }
     }
 
@@ -191,7 +256,7 @@ struct DownStreamTests {
         }
     }
 
-    @Test("a number taken by a new packet no longer names the old one")
+    @Test("what has left the window is not sent again")
     func overwritten() {
         Self.withStream { stream in
             #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
@@ -201,8 +266,10 @@ struct DownStreamTests {
         }
     }
 
-    /// AES-GCM: two packets under one number would give the authentication key away (RFC 7714 §8.1).
-    @Test("no number names two packets", arguments: [UInt64(11), 12, 13, 14, 15, 16])
+    /// AES-GCM: two packets under one number would give the authentication key away (RFC 7714 §10.1).
+    @Test(
+        "no number names two packets, and what is sent again is what it named",
+        arguments: [UInt64(11), 12, 13, 14, 15, 16])
     func uniqueNumbers(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         try Self.withStream { stream in
@@ -210,13 +277,18 @@ struct DownStreamTests {
             var used: Set<Int64> = []
             var output = SequenceUnwrapper()
             var late: [ReceivedPacket] = []
-            var sent = 0
+            var sources: [UInt16: ReceivedPacket] = [:]
+            var last: UInt16 = 0
+            var (sent, answered) = (0, 0)
             for _ in 0..<40_000 {
                 let layer =
                     Int.random(in: 0..<100, using: &generator) < 80
                     ? Int(max(0, stream.currentLayer)) : Int.random(in: 0..<3, using: &generator)
-                next[layer] +=
-                    Int.random(in: 0..<200, using: &generator) == 0 ? Int64.random(in: 2...700, using: &generator) : 1
+                switch Int.random(in: 0..<400, using: &generator) {
+                case 0, 1: next[layer] += Int64.random(in: 2...700, using: &generator)
+                case 2: next[layer] += Int64.random(in: 700...0x8000, using: &generator)
+                default: next[layer] += 1
+                }
                 let packet = Self.packet(
                     next[layer], layer: Int8(layer), isKeyFrame: Int.random(in: 0..<30, using: &generator) == 0,
                     isEmpty: Int.random(in: 0..<12, using: &generator) == 0)
@@ -234,14 +306,36 @@ struct DownStreamTests {
                 if Int.random(in: 0..<150, using: &generator) == 0 {
                     stream.targetLayer = Int8.random(in: 0..<3, using: &generator)
                 }
-                if Int.random(in: 0..<900, using: &generator) == 0 { stream.detachSource() }
+                if Int.random(in: 0..<900, using: &generator) == 0 {
+                    stream.detachSource()
+                    sources.removeAll()
+                }
+                if Int.random(in: 0..<900, using: &generator) == 0 {
+                    let layer = Int8.random(in: 0..<3, using: &generator)
+                    if layer == stream.currentLayer { sources.removeAll() }
+                    stream.sourceBegan(layer)
+                    sources = sources.filter { $0.value.layer != layer }
+                }
                 for packet in batch {
                     guard let number = Self.send(packet, on: &stream) else { continue }
                     sent += 1
-                    try #require(used.insert(output.unwrap(number)).inserted, "number \(number) again, seed \(seed)")
+                    let index = output.unwrap(number)
+                    try #require(used.insert(index).inserted, "number \(number) again, seed \(seed)")
+                    // What the cipher makes of the number is what we make of it.
+                    let guess = SRTPPacketIndex.estimate(sequence: number, highest: stream.srtp.highestIndex)
+                    try #require(guess == index - 0x10000, "number \(number), seed \(seed)")
+                    sources[number] = packet
+                    last = number
                 }
+                let asked = last &- UInt16.random(in: 0..<600, using: &generator)
+                guard let answer = stream.resend(asked, roundTripMilliseconds: 50, at: Self.start) else { continue }
+                answered += 1
+                let source = try #require(sources[asked], "number \(asked), seed \(seed)")
+                try #require(
+                    answer.layer == source.layer && answer.source == source.extended, "number \(asked), seed \(seed)")
             }
             #expect(sent > 10_000)
+            #expect(answered > 5_000)
         }
     }
 }

@@ -52,6 +52,19 @@ struct NackGeneratorTests {
         #expect(requests(at: 20).isEmpty)
     }
 
+    @Test("a retransmission stream brings what is awaited, and moves nothing")
+    mutating func retransmitted() {
+        receive(10, 13)
+        var found: [UInt16] = []
+        for sequence: UInt16 in [12, 12, 13, 14, 500, 3000, 3001, 60_000] where generator.recovered(sequence) {
+            found.append(sequence)
+        }
+        #expect(found == [12])
+        #expect(generator.missingCount == 1)
+        #expect(receive(14) == .advanced)
+        #expect(generator.missingCount == 1)
+    }
+
     @Test("a packet that was only overtaken is not asked for")
     mutating func reordered() {
         receive(10, 12)

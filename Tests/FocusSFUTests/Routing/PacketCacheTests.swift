@@ -10,14 +10,14 @@ import Testing
 @Suite("Packet cache, RFC 4588")
 struct PacketCacheTests {
     private static func store(
-        _ sequence: UInt16, _ payload: [UInt8], descriptor: [UInt8] = [], marker: Bool = false,
+        _ number: Int64, _ payload: [UInt8], descriptor: [UInt8] = [], marker: Bool = false,
         atMilliseconds time: UInt64 = 0, in cache: inout PacketCache
     ) {
         descriptor.withUnsafeBytes { descriptor in
             payload.withUnsafeBytes { payload in
                 cache.store(
                     .init(
-                        sequence: sequence, timestamp: UInt32(sequence) * 10, marker: marker, descriptor: descriptor,
+                        extended: number, timestamp: UInt32(number) * 10, marker: marker, descriptor: descriptor,
                         payload: payload), at: MonotonicTime.zero.advanced(byMilliseconds: time))
             }
         }
@@ -29,7 +29,7 @@ struct PacketCacheTests {
         Self.store(7, [1, 2, 3], descriptor: [9, 8], marker: true, in: &cache)
         let found = cache.packet(7)
         let packet = try #require(found)
-        #expect(packet.sequence == 7)
+        #expect(packet.extended == 7)
         #expect(packet.timestamp == 70)
         #expect(packet.marker)
         #expect(Array(packet.descriptor) == [9, 8])
@@ -47,20 +47,31 @@ struct PacketCacheTests {
     @Test("the index forgets what is as old as it is long")
     func indexOverwrite() {
         var cache = PacketCache(packetCount: 4, byteCount: 1024)
-        for sequence in UInt16(0)..<6 { Self.store(sequence, [UInt8(sequence)], in: &cache) }
+        for number in Int64(0)..<6 { Self.store(number, [UInt8(number)], in: &cache) }
         #expect(cache.packet(0) == nil)
         #expect(cache.packet(1) == nil)
-        for sequence in UInt16(2)..<6 { #expect(cache.packet(sequence).map { Array($0.payload) } == [UInt8(sequence)]) }
+        for number in Int64(2)..<6 { #expect(cache.packet(number).map { Array($0.payload) } == [UInt8(number)]) }
     }
 
     @Test("a packet that comes a whole table late does not take the place of a newer one")
     func latePacket() {
         var cache = PacketCache(packetCount: 4, byteCount: 1024)
-        for sequence in UInt16(65_530)...65_535 { Self.store(sequence, [1], in: &cache) }
-        Self.store(1, [2], in: &cache)
+        for number in Int64(65_530)...65_535 { Self.store(number, [1], in: &cache) }
+        Self.store(65_537, [2], in: &cache)
         Self.store(65_533, [3], in: &cache)
-        #expect(cache.packet(1).map { Array($0.payload) } == [2])
+        #expect(cache.packet(65_537).map { Array($0.payload) } == [2])
         #expect(cache.packet(65_533) == nil)
+    }
+
+    @Test("what was stored first under a number stays, and a number a cycle later is another one")
+    func sameNumber() {
+        var cache = PacketCache(packetCount: 4, byteCount: 1024)
+        Self.store(70_000, [1], in: &cache)
+        Self.store(70_000, [2], in: &cache)
+        #expect(cache.packet(70_000).map { Array($0.payload) } == [1])
+        Self.store(70_000 + 65_536, [3], in: &cache)
+        #expect(cache.packet(70_000) == nil)
+        #expect(cache.packet(70_000 + 65_536).map { Array($0.payload) } == [3])
     }
 
     @Test("a packet that would cross the end of the ring starts at its beginning")
@@ -78,11 +89,11 @@ struct PacketCacheTests {
     func retention() {
         var cache = PacketCache(packetCount: 64, byteCount: 400)
         // Ten bytes every 100 ms: a lap of the whole ring would take 4 s.
-        for sequence in UInt16(0)..<30 {
-            let time = UInt64(sequence) * 100
-            Self.store(sequence, [UInt8](repeating: UInt8(sequence), count: 10), atMilliseconds: time, in: &cache)
-            for age in UInt16(0)..<min(10, sequence + 1) {
-                #expect(cache.packet(sequence - age).map { $0.payload[0] } == UInt8(sequence - age))
+        for number in Int64(0)..<30 {
+            let time = UInt64(number) * 100
+            Self.store(number, [UInt8](repeating: UInt8(number), count: 10), atMilliseconds: time, in: &cache)
+            for age in Int64(0)..<min(10, number + 1) {
+                #expect(cache.packet(number - age).map { $0.payload[0] } == UInt8(number - age))
             }
         }
         #expect(cache.packet(18) == nil)
@@ -103,22 +114,22 @@ struct PacketCacheTests {
     func property(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         var cache = PacketCache(packetCount: 32, byteCount: 500)
-        var stored: [UInt16: [UInt8]] = [:]
-        var sequence = UInt16.random(in: 0 ... .max, using: &generator)
+        var stored: [Int64: [UInt8]] = [:]
+        var number = Int64.random(in: 0...100_000, using: &generator)
         var found = 0
         for _ in 0..<5_000 {
             let payload = (0..<Int.random(in: 1...60, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)
             }
-            Self.store(sequence, payload, in: &cache)
-            stored[sequence] = payload
-            #expect(cache.packet(sequence).map { Array($0.payload) } == payload)
-            let asked = sequence &- UInt16.random(in: 0..<64, using: &generator)
+            Self.store(number, payload, in: &cache)
+            stored[number] = payload
+            #expect(cache.packet(number).map { Array($0.payload) } == payload)
+            let asked = number - Int64.random(in: 0..<64, using: &generator)
             if let packet = cache.packet(asked) {
                 found += 1
                 try #require(stored[asked] == Array(packet.payload), "number \(asked), seed \(seed)")
             }
-            sequence &+= UInt16.random(in: 1...3, using: &generator)
+            number += Int64.random(in: 1...3, using: &generator)
         }
         #expect(found > 100)
     }

@@ -109,7 +109,7 @@ struct StreamRewriterTests {
     @Test("each number leads back to its source, over 16 switches and omissions")
     func runs() {
         var rewriter = Self.rewriter()
-        var sources: [Int64: (layer: Int8, extended: Int64)] = [:]
+        var sources: [Int64: (layer: Int8, extended: Int64, timestamp: UInt32)] = [:]
         var extended: Int64 = 0x10000 + 500
         for round in 0..<20 {
             let layer = Int8(round % 3)
@@ -123,7 +123,9 @@ struct StreamRewriterTests {
             }
             for _ in 0..<3 {
                 let numbers = rewriter.numbers(extended: extended, timestamp: 0, at: Self.start)
-                sources[numbers?.index ?? -1] = (Int8((round - round % 2) % 3), extended)
+                sources[numbers?.index ?? -1] = (
+                    Int8((round - round % 2) % 3), extended, numbers?.timestamp ?? 0
+                )
                 extended += 1
             }
         }
@@ -136,10 +138,32 @@ struct StreamRewriterTests {
             guard let run else { continue }
             #expect(run.layer == source.layer)
             #expect(index + run.offset == source.extended)
+            #expect(0 &- run.timestampOffset == source.timestamp)
+        }
+        // The last run's source is of layer 0, as every third pair's.
+        rewriter.forgetSource(1)
+        for (index, source) in sources where index > last - 51 {
+            #expect((rewriter.run(of: index) == nil) == (source.layer == 1), "\(index)")
         }
         rewriter.forgetSources()
         #expect(rewriter.run(of: last) == nil)
         #expect(rewriter.run(of: last - 3) == nil)
+    }
+
+    @Test("late packets from before more omissions than are kept get no number")
+    func tooManyOmissions() {
+        var rewriter = Self.rewriter()
+        for step in Int64(0)..<40 {
+            let extended = 0x10000 + 500 + step
+            if step % 2 == 1 {
+                rewriter.omit(extended: extended)
+            } else if step != 2 {
+                _ = rewriter.numbers(extended: extended, timestamp: 9_000, at: Self.start)
+            }
+        }
+        #expect(rewriter.numbers(extended: 0x10000 + 502, timestamp: 9_000, at: Self.start) == nil)
+        // 19 before it, and 503, which was not left out because 502 was missing.
+        #expect(rewriter.numbers(extended: 0x10000 + 538, timestamp: 9_000, at: Self.start)?.index == 30)
     }
 
     @Test("an omission out of order is left to be a gap")
