@@ -104,6 +104,8 @@ def watch(core: int, thread: Path) -> None:
         return waited - (time.clock_gettime_ns(process) - ran), times
 
     waited, times = waited_for_others()
+    # What its own process ran in the moment before the kernel added a wait.
+    debt = 0
     print("ready", flush=True)
     while True:
         before = time.monotonic_ns()
@@ -118,7 +120,9 @@ def watch(core: int, thread: Path) -> None:
         except OSError:
             continue  # it has ended
         if now_times != times:
-            lost = (now_waited - waited) // 1000
+            difference = now_waited - waited + debt
+            debt = min(0, difference)
+            lost = difference // 1000
             if lost > SLACK:
                 pauses.append((now - lost, now, lost))
             waited, times = now_waited, now_times

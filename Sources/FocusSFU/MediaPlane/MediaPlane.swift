@@ -234,8 +234,6 @@ final class MediaPlane {
         switch receiver.unprotect(packet: base, length: length, state: &state) {
         case .refused(let reason): drops.count(reason)
         case .accepted(let plainLength):
-            // It may end the source of packets read before, which go out first.
-            forwardTurn()
             if !route.pointee.hasRoomForStream { transport.removeStaleStreams() }
             guard route.pointee.hasRoomForStream else { return drops.count(.rtpTooManyStreams) }
             // Headers and their extensions are in the clear; only they say what it is.
@@ -243,6 +241,8 @@ final class MediaPlane {
                 return drops.count(.rtpUnknownStream)
             }
             stream.pointee.srtp = state
+            // It may end the source of packets read before, which go out first.
+            forwardTurn()
             transport.adopt(stream)
             accept(base, length: plainLength, stream: stream, route: route)
         }
@@ -302,10 +302,11 @@ final class MediaPlane {
             descriptor = UnsafeRawBufferPointer(rebasing: packet[range])
         }
         if media.pointee.repaired == nil, !payload.isEmpty {
-            media.pointee.cache.store(
+            let isNew = media.pointee.cache.store(
                 .init(
                     extended: extended, timestamp: header.timestamp, marker: header.marker, descriptor: descriptor,
                     payload: payload), at: now)
+            guard isNew else { return drops.count(.rtpDuplicate) }
         }
         turn.pointee.add(
             ReceivedPacket(
@@ -320,8 +321,6 @@ final class MediaPlane {
         _ route: UnsafeMutablePointer<TransportRoute>
     ) {
         drops.count(.rtpUnknownPayloadType)
-        // What follows may end the track: the packets read before go out first.
-        forwardTurn()
         route.pointee.owner.takeUnretainedValue().payloadTypeChanged(stream, to: header.payloadType)
     }
 
@@ -344,7 +343,7 @@ final class MediaPlane {
 
     /// Sends this turn's packets to their subscribers, with the help of other threads when there are many.
     @inline(__always)
-    private func forwardTurn() {
+    func forwardTurn() {
         guard turn.pointee.packetCount > 0 else { return }
         turn.pointee.time = now
         let count = neighbours.isAlone ? 0 : turn.pointee.datagramCount

@@ -15,6 +15,8 @@ extension PeerTransport {
             let participant, let track = participant.publications.track(mid: section.mid),
             plane.now >= track.nextCodecChange
         else { return }
+        // The packets read before go out first.
+        plane.forwardTurn()
         track.nextCodecChange = plane.now.advanced(byMilliseconds: Self.codecChangeMilliseconds)
         removeStreams(of: track)
         track.codec = section.codecs.first { $0.payloadType == payloadType }

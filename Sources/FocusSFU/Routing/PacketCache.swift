@@ -61,16 +61,20 @@ package struct PacketCache: ~Copyable {
         ring.deallocate()
     }
 
-    /// Copies a packet in; the oldest ones give way. What is there under its number stays: it may have been sent.
-    package mutating func store(_ packet: Packet, at now: MonotonicTime) {
+    /// Copies a packet in; the oldest ones give way.
+    ///
+    /// - Returns: false when there is one under its number, which stays: it may have been sent, and whoever asked for the other
+    ///   would get it.
+    package mutating func store(_ packet: Packet, at now: MonotonicTime) -> Bool {
         let length = packet.descriptor.count + packet.payload.count
         guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else {
-            return
+            return true
         }
         // A packet that comes a whole table late must not take the place of a newer one.
         let number = UInt32(truncatingIfNeeded: packet.extended)
         let previous = entries[Int(number) & entryMask]
-        if previous.isUsed, Int32(bitPattern: number &- previous.number) <= 0 { return }
+        if previous.isUsed, previous.number == number { return false }
+        if previous.isUsed, Int32(bitPattern: number &- previous.number) < 0 { return true }
         var position = Int(head % UInt64(capacity))
         let isStale = now.milliseconds(since: lapBegan) >= Self.retentionMilliseconds
         if position + length > capacity || isStale && position > 0 {
@@ -88,6 +92,7 @@ package struct PacketCache: ~Copyable {
             start: head, timestamp: packet.timestamp, number: number, payloadLength: UInt16(packet.payload.count),
             descriptorLength: UInt8(packet.descriptor.count), marker: packet.marker, isUsed: true)
         head += UInt64(length)
+        return true
     }
 
     /// The packet with that sequence number, or nil when it is too old or never came.

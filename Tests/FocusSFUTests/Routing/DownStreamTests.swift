@@ -175,7 +175,6 @@ struct DownStreamTests {
             #expect(leap == (isVideo ? nil : 32_868))
             let next = Self.send(Self.packet(1001 + 0xFFFF, isKeyFrame: isVideo), on: &stream)
             #expect(next == (isVideo ? 32_868 : 32_869))
-            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil)
         }
     }
 
@@ -223,8 +222,10 @@ struct DownStreamTests {
             #expect(Self.send(Self.packet(1000, isKeyFrame: true), on: &stream) == 100)
             stream.negotiated(payloadType: 96, rtxPayloadType: 0, descriptorID: 0)
             #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start)?.source == 1000)
+            let later = Self.start.advanced(byMilliseconds: 500)
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: later)?.source == 1000)
             stream.negotiated(payloadType: 97, rtxPayloadType: 0, descriptorID: 0)
-            #expect(stream.resend(100, roundTripMilliseconds: 50, at: Self.start) == nil)
+            #expect(stream.resend(100, roundTripMilliseconds: 50, at: later.advanced(byMilliseconds: 500)) == nil)
             #expect(Self.send(Self.packet(1001), on: &stream) == 101)
             #expect(stream.resend(101, roundTripMilliseconds: 50, at: Self.start)?.source == 1001)
         }

@@ -162,7 +162,7 @@ struct StreamRewriterTests {
             }
         }
         #expect(rewriter.numbers(extended: 0x10000 + 502, timestamp: 9_000, at: Self.start) == nil)
-        // 19 before it, and 503, which was not left out because 502 was missing.
+        // 18 before it were left out; 503 was not, because 502 was missing.
         #expect(rewriter.numbers(extended: 0x10000 + 538, timestamp: 9_000, at: Self.start)?.index == 30)
     }
 
