@@ -41,6 +41,8 @@ package actor RoomAttendance {
     private let clock: ServiceClock
     private let logger: Logger
     private var isReconciled = false
+    /// Somebody will wake us when all rooms may be read again.
+    private var isReadingPlanned = false
     private var lastReconciliation: MonotonicTime?
     /// Between two readings of all rooms: somebody may make one transaction after the other unreadable.
     private static let reconciliationSpacingMilliseconds: UInt64 = 60_000
@@ -65,33 +67,46 @@ package actor RoomAttendance {
     /// Works whenever it is woken, until the task is cancelled. Called once; first woken when the homeserver knows the
     /// bot.
     package func run() async {
-        var failures = 0
-        for await _ in wakeUps.stream {
-            let result = await performAll()
-            guard result.hasFailures else {
-                failures = 0
-                continue
+        await withDiscardingTaskGroup { group in
+            var failures = 0
+            for await _ in wakeUps.stream {
+                let result = await performAll()
+                if let delay = result.nextReadingMilliseconds, !isReadingPlanned {
+                    isReadingPlanned = true
+                    // Invitations do not wait for that.
+                    group.addTask { await self.wakeForReading(afterMilliseconds: delay) }
+                }
+                guard result.hasFailures else {
+                    failures = 0
+                    continue
+                }
+                failures += 1
+                let delay = RetryPolicy.homeserver.delayMilliseconds(
+                    failures: failures, requested: result.requestedDelayMilliseconds, random: Double.random(in: 0..<1))
+                guard (try? await clock.sleep(delay)) != nil else { return }
+                wakeUps.wake()
             }
-            failures += 1
-            let delay = RetryPolicy.homeserver.delayMilliseconds(
-                failures: failures, requested: result.requestedDelayMilliseconds, random: Double.random(in: 0..<1))
-            guard (try? await clock.sleep(delay)) != nil else { return }
-            wakeUps.wake()
         }
+    }
+
+    private func wakeForReading(afterMilliseconds delay: UInt64) async {
+        guard (try? await clock.sleep(delay)) != nil else { return }
+        isReadingPlanned = false
+        wakeUps.wake()
     }
 
     struct Round: Equatable {
         var hasFailures = false
         var requestedDelayMilliseconds: UInt64?
+        /// All rooms are to be read again, and not before that.
+        var nextReadingMilliseconds: UInt64?
     }
 
     /// Tries every errand once; before the first, makes one for each room the bot is in.
     func performAll() async -> Round {
         var round = Round()
         do {
-            if let delay = try await reconcile() {
-                round = Round(hasFailures: true, requestedDelayMilliseconds: delay)
-            }
+            round.nextReadingMilliseconds = try await reconcile()
             var last: Int64 = 0
             while let errand = try await database.read({ [last] in try RoomErrandTable.next(after: last, in: $0) }) {
                 last = errand.sequence
