@@ -32,7 +32,7 @@ sys.path.insert(0, str(REPOSITORY / "Tests"))
 from TestBed.callbridge import Callbridge  # noqa: E402
 from TestBed.matrix import User, http as request  # noqa: E402
 from TestBed.participant import Participant  # noqa: E402
-from TestBed.places import free_tcp_port, free_udp_port  # noqa: E402
+from TestBed.places import free_tcp_port, free_udp_port, release_build  # noqa: E402
 from TestBed.processes import ServerProcess, wait_until  # noqa: E402
 from TestBed.synapse import Synapse  # noqa: E402
 
@@ -58,14 +58,6 @@ class Measurement:
     @property
     def holds(self) -> bool:
         return self.value < self.threshold
-
-
-def release_build() -> Path:
-    """The program to measure; a debug build would say nothing."""
-    program = Path(os.environ.get("CALLBRIDGE_BINARY") or REPOSITORY / ".build" / "release" / "callbridge")
-    if not program.exists():
-        raise FileNotFoundError(f"{program} is missing — run swift build -c release")
-    return program
 
 
 def memory(pid: int) -> dict[str, float]:

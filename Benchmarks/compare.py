@@ -31,6 +31,7 @@ sys.path.insert(0, str(REPOSITORY / "Tests"))
 
 from TestBed import janus  # noqa: E402
 from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
+from TestBed.places import release_build  # noqa: E402
 
 # Changed only in a commit that says why. What must hold: packets per CPU-second, Callbridge's divided by Janus's.
 LOADS = {
@@ -111,14 +112,6 @@ class Comparison:
             "kibibytes_a_subscriber": round(self.median(system, "server", "bytes_per_subscriber") / 2**10),
             "rates": [round(run.rate) for run in self.runs[system]],
         }
-
-
-def release_build() -> Path:
-    """The program to measure, which is the tester as well; a debug build would say nothing."""
-    program = Path(os.environ.get("CALLBRIDGE_BINARY") or REPOSITORY / ".build" / "release" / "callbridge")
-    if not program.exists():
-        raise FileNotFoundError(f"{program} is missing — run swift build -c release")
-    return program
 
 
 def measure(system: str, directory: Path, load: list[str], seconds: int, cores: list[int]) -> Run:

@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
 from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
-from TestBed.places import free_tcp_port  # noqa: E402
+from TestBed.places import free_tcp_port, release_build  # noqa: E402
 
 # Changed only in a commit that says why.
 LOSS_PERCENT = 1.0
@@ -150,14 +150,6 @@ class Site:
             raise RuntimeError(f"only {figures['flood']['sent']:,} of {rate * self.seconds:,} packets were sent")
         return Flood(KINDS[kind], figures, statistics.mean(calm), memory,
                      {reason: count for reason, count in counted.items() if count > 0}, lost)
-
-
-def release_build() -> Path:
-    """The program to measure, which is the tester as well; a debug build would say nothing."""
-    program = Path(os.environ.get("CALLBRIDGE_BINARY") or REPOSITORY / ".build" / "release" / "callbridge")
-    if not program.exists():
-        raise FileNotFoundError(f"{program} is missing — run swift build -c release")
-    return program
 
 
 def show(flood: Flood) -> None:

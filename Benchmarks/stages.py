@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
 from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
+from TestBed.places import release_build  # noqa: E402
 
 FREQUENCY = 1999
 # Where nothing is measured yet: the load test joins, settles and waits for quiet.
@@ -52,14 +53,6 @@ STAGES = [
     ("ours: headers, admission, numbers, slots", r".*"),
 ]
 STAGE_PATTERNS = [(name, re.compile(pattern)) for name, pattern in STAGES]
-
-
-def release_build() -> Path:
-    """The program to measure, which is the tester as well; a debug build would say nothing."""
-    program = Path(os.environ.get("CALLBRIDGE_BINARY") or REPOSITORY / ".build" / "release" / "callbridge")
-    if not program.exists():
-        raise FileNotFoundError(f"{program} is missing — run swift build -c release")
-    return program
 
 
 def measure(directory: Path, seconds: int, load: list[str]) -> tuple[dict, Path]:

@@ -38,6 +38,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
 from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
+from TestBed.places import release_build  # noqa: E402
 
 # Changed only in a commit that says why. Microseconds.
 STALL = 5_000
@@ -49,14 +50,6 @@ SLACK = 600
 # So much of a second in pauses, and a stall in it of so much is the machine's.
 DISTURBANCE = 50_000
 DISTURBED_STALL = 20_000
-
-
-def release_build() -> Path:
-    """The program to measure, which is the tester as well; a debug build would say nothing."""
-    program = Path(os.environ.get("CALLBRIDGE_BINARY") or REPOSITORY / ".build" / "release" / "callbridge")
-    if not program.exists():
-        raise FileNotFoundError(f"{program} is missing — run swift build -c release")
-    return program
 
 
 class Witness:

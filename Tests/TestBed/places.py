@@ -41,6 +41,14 @@ def callbridge_program() -> Path:
     raise FileNotFoundError(f"callbridge is not built — {REPOSITORY / '.build'} — run swift build -c release")
 
 
+def release_build() -> Path:
+    """The program to measure, which is the tester as well; a debug build would say nothing."""
+    program = Path(os.environ.get("CALLBRIDGE_BINARY") or REPOSITORY / ".build" / "release" / "callbridge")
+    if not program.exists():
+        raise FileNotFoundError(f"{program} is missing — run swift build -c release")
+    return program
+
+
 def chromium_program() -> Path:
     """Chromium itself: Debian's wrapper script complains on some machines."""
     itself = Path("/usr/lib/chromium/chromium")

@@ -22,7 +22,7 @@ package struct LateArrivals: Equatable, Sendable {
 
     package init() {}
 
-    /// - Parameters: nanoseconds of the machine's clock.
+    /// Notes a packet if it was late; both times are nanoseconds of the machine's clock.
     package mutating func add(sent: UInt64, arrival: UInt64) {
         guard arrival > sent, arrival - sent > Self.limit * 1_000, packets.count < Self.kept else { return }
         packets.append(Stall(begin: sent / 1_000, end: arrival / 1_000, packets: 1))

@@ -18,7 +18,7 @@ extension MediaPlane {
         let usesRTX = stream.pointee.rtxPayloadType != 0 && stream.pointee.rtxSSRC != 0
         // Before a number of the RTX stream is taken.
         let longest = PacketWriter.longestHeader(of: packet.descriptor) + RTX.overheadByteCount + packet.payload.count
-        guard longest + SRTPProfile.maximumOverhead <= EgressBatch.slotCapacity else { return }
+        guard longest + SRTPProfile.maximumOverhead <= EgressBatch.slotCapacity else { return count(.tooLong) }
         let slot = egress.nextSlot()
         let headerLength = PacketWriter.writeHeader(
             into: slot, payloadType: usesRTX ? stream.pointee.rtxPayloadType : stream.pointee.payloadType,
