@@ -11,6 +11,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <linux/sock_diag.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <netinet/in.h>
@@ -35,6 +36,12 @@ int CDatagramIO_ticker(uint32_t milliseconds) {
         return -reason;
     }
     return fd;
+}
+
+void CDatagramIO_await(int first, int second, uint64_t nanoseconds) {
+    struct pollfd watched[] = { { .fd = first, .events = POLLIN }, { .fd = second, .events = POLLIN } };
+    struct timespec limit = { .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
+    ppoll(watched, 2, &limit, NULL);
 }
 
 uint32_t CDatagramIO_processor_count(void) {

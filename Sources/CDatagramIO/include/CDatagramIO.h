@@ -22,6 +22,9 @@ void CDatagramIO_name_thread(const char *name);
 /// A descriptor that becomes readable every `milliseconds`, eight bytes to be read each time; or -errno.
 int CDatagramIO_ticker(uint32_t milliseconds);
 
+/// Sleeps until one of two descriptors is readable, or for so long.
+void CDatagramIO_await(int first, int second, uint64_t nanoseconds);
+
 /// Processors that the process may run on; 1 when the system does not tell.
 uint32_t CDatagramIO_processor_count(void);
 

@@ -16,6 +16,8 @@ import Synchronization
 /// looks once more and only then sleeps, so no work is left behind. The tick is a timer that runs by itself: a time limit
 /// for each sleep would have the kernel set and stop one around every datagram.
 ///
+/// Reading: at once, but while datagrams come often, reads are spaced (``ReadSpacing``). Work and ticks do not wait for that.
+///
 /// Fairness: work has ``workNanoseconds`` at a time, then the socket and the tick have their turn. A crowd that joins, or a
 /// flood of messages, delays itself and no media.
 package final class EpollLoop: SerialExecutor, @unchecked Sendable {
@@ -28,7 +30,8 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
 
     /// What a loop serves. All are called on the loop's thread.
     package protocol Client: AnyObject, Sendable {
-        nonisolated func socketBecameReadable()
+        /// Returns how many datagrams were read.
+        nonisolated func socketBecameReadable() -> Int
         /// Called about every ``tickMilliseconds``.
         nonisolated func tick()
         /// Called after some work, readiness or tick, before the loop may sleep.
@@ -207,17 +210,23 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
         let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: capacity)
         defer { events.deallocate() }
         var batch = Batch()
+        var spacing = ReadSpacing()
         while !stopping.load(ordering: .relaxed) {
             work(&batch)
             client.willSleep()
             mayBeAsleep.store(true, ordering: .sequentiallyConsistent)
-            let ready = epoll_wait(epoll, events, Int32(capacity), refill(&batch) ? 0 : -1)
+            let isIdle = !refill(&batch)
+            if isIdle, spacing.isSpacing, let pause = spacing.pause(at: MonotonicClock.now()) {
+                CDatagramIO_await(wakeup, ticker, pause)
+            }
+            let ready = epoll_wait(epoll, events, Int32(capacity), isIdle ? -1 : 0)
             mayBeAsleep.store(false, ordering: .sequentiallyConsistent)
             var isTickDue = false
             for index in 0..<max(0, Int(ready)) {
                 let descriptor = events[index].data.fd
                 guard descriptor == wakeup || descriptor == ticker else {
-                    client.socketBecameReadable()
+                    let start = spacing.isSpacing ? MonotonicClock.now() : .zero
+                    spacing.read(client.socketBecameReadable(), startingAt: start)
                     continue
                 }
                 var count: UInt64 = 0
@@ -227,6 +236,7 @@ package final class EpollLoop: SerialExecutor, @unchecked Sendable {
             client.help()
             if isTickDue {
                 client.tick()
+                spacing.measure(at: MonotonicClock.now())
                 // What came due during a long tick is left out, so that the socket has its turn.
                 var count: UInt64 = 0
                 _ = read(ticker, &count, 8)

@@ -142,13 +142,14 @@ final class MediaPlane {
 
     // MARK: The packet path
 
-    /// Reads and forwards until the socket is empty, or long enough.
-    func receive() {
+    /// Reads and forwards until the socket is empty, or long enough; returns how many datagrams it read.
+    func receive() -> Int {
+        var count = 0
         for _ in 0..<Self.turnsPerReadiness {
             let received = CDatagramIO_receive(socket, ingress)
             guard received > 0 else { break }
             now = MonotonicClock.now()
-            packetsReceived &+= UInt64(received)
+            count += Int(received)
             if received == Self.batchCount || overload.isShedding {
                 overload.note(backlogPercent: CDatagramIO_receive_backlog(socket))
             }
@@ -156,7 +157,9 @@ final class MediaPlane {
             forwardTurn()
             if received < Self.batchCount { break }
         }
+        packetsReceived &+= UInt64(count)
         egress.flush()
+        return count
     }
 
     @inline(__always)

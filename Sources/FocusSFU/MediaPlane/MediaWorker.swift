@@ -80,7 +80,7 @@ package actor MediaWorker: EpollLoop.Client {
 
     // MARK: The loop
 
-    package nonisolated func socketBecameReadable() {
+    package nonisolated func socketBecameReadable() -> Int {
         plane.receive()
     }
 

@@ -40,7 +40,7 @@ actor TurnHelper: EpollLoop.Client {
         assumeIsolated { $0.neighbours.help(with: $0.forwarder) }
     }
 
-    nonisolated func socketBecameReadable() {}
+    nonisolated func socketBecameReadable() -> Int { 0 }
     nonisolated func tick() {}
     nonisolated func willSleep() {}
 

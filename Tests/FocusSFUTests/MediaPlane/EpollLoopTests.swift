@@ -20,10 +20,16 @@ struct EpollLoopTests {
         let far: Int32
         let readable = DispatchSemaphore(value: 0)
         let ticked = DispatchSemaphore(value: 0)
+        /// Each datagram counts as so many.
+        let weight: Int
+        /// When reads and ticks began, in the order of the loop.
+        let reads = NIOLockedValueBox<[MonotonicTime]>([])
+        let ticks = NIOLockedValueBox<[MonotonicTime]>([])
 
-        init(socket: Int32, far: Int32) {
+        init(socket: Int32, far: Int32, weight: Int) {
             self.socket = socket
             self.far = far
+            self.weight = weight
         }
 
         /// The loop's thread holds its client to the end, so the sockets outlive their use.
@@ -35,12 +41,19 @@ struct EpollLoopTests {
         func help() {}
         func willSleep() {}
 
-        func socketBecameReadable() {
+        func socketBecameReadable() -> Int {
+            reads.withLockedValue { $0.append(MonotonicClock.now()) }
             var bytes: [UInt8] = [0, 0, 0, 0]
-            while recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT)) > 0 { readable.signal() }
+            var count = 0
+            while recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT)) > 0 {
+                readable.signal()
+                count += weight
+            }
+            return count
         }
 
         func tick() {
+            ticks.withLockedValue { $0.append(MonotonicClock.now()) }
             ticked.signal()
         }
     }
@@ -50,13 +63,13 @@ struct EpollLoopTests {
         let loop: EpollLoop
         let client: Counter
 
-        init() throws {
+        init(weight: Int = 1) throws {
             var pair: [Int32] = [0, 0]
             guard socketpair(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0, &pair) == 0 else {
                 throw SocketError(call: "socketpair", errno: errno)
             }
             loop = try EpollLoop()
-            client = Counter(socket: pair[0], far: pair[1])
+            client = Counter(socket: pair[0], far: pair[1], weight: weight)
             try loop.start(socket: pair[0], client: client, name: "test")
         }
 
@@ -157,6 +170,34 @@ struct EpollLoopTests {
         for _ in 0..<10 { #expect(send(rig.client.far, [1, 2], 2, 0) == 2) }
         for _ in 0..<10 { #expect(rig.client.readable.wait(timeout: .now() + 20) == .success) }
         for _ in 0..<3 { #expect(rig.client.ticked.wait(timeout: .now() + 20) == .success) }
+    }
+
+    @Test("datagrams that come often are read a millisecond apart")
+    func spacedReads() throws {
+        // One datagram counts as many, so that a slow machine spaces its reads as well.
+        let rig = try Rig(weight: 10_000)
+        defer { rig.stop() }
+        let client = rig.client
+        let deadline = MonotonicClock.now().advanced(byMilliseconds: 20_000)
+        var distances: [UInt64] = []
+        // For two windows of the rate, and once more when the machine stopped this thread for one.
+        repeat {
+            let begin = client.ticks.withLockedValue { $0.count }
+            client.reads.withLockedValue { $0.removeAll() }
+            while client.ticks.withLockedValue({ $0.count }) < begin + 40 {
+                guard send(client.far, [1, 2], 2, 0) == 2, client.readable.wait(timeout: .now() + 20) == .success else {
+                    Issue.record("a datagram was not read")
+                    return
+                }
+            }
+            let reads = client.reads.withLockedValue { $0 }
+            distances = zip(reads, reads.dropFirst()).map { first, second in second.nanoseconds(since: first) }
+        } while distances.contains { $0 > ReadSpacing.windowNanoseconds / 2 } && MonotonicClock.now() < deadline
+        // The first window measures; in the last quarter reads are spaced, but for ticks between them.
+        let last = distances.suffix(100)
+        let early = last.filter { $0 < ReadSpacing.intervalNanoseconds - ReadSpacing.shortestPauseNanoseconds }
+        #expect(last.count == 100)
+        #expect(early.count <= 20)
     }
 
     @Test("what was submitted before the stop still runs, and the client is let go")
