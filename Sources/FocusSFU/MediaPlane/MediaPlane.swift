@@ -19,13 +19,15 @@ final class MediaPlane {
     static let datagramCapacity = 2048
     /// Turns of one readiness before control work gets its chance.
     private static let turnsPerReadiness = 8
+    /// Datagrams after which the loop looks at its other work before more are read.
+    static let readLimit = turnsPerReadiness * batchCount
 
     let environment: FocusEnvironment
     let socket: Int32
     let port: UInt16
     private let forwarder: Forwarder
     let candidates: [String]
-    private let wakeForData: @Sendable (SCTPAssociationID) -> Void
+    let wakeForData: @Sendable (SCTPAssociationID) -> Void
 
     /// The time of the current turn; one clock read serves a batch.
     private(set) var now = MonotonicClock.now()
@@ -37,6 +39,8 @@ final class MediaPlane {
     private var drops = DropCounters()
     private(set) var packetsReceived: UInt64 = 0
     private var overload = Overload()
+    /// Sections that may still be offered to subscribers in this tick.
+    var sectionsToOffer = 0
     private var nextLane: UInt8 = 0
 
     private let ingress: UnsafeMutablePointer<CDatagramIO_batch>
@@ -48,7 +52,7 @@ final class MediaPlane {
     private let helper: Forwarder?
 
     var transports: TransportTable
-    private var associations: [SCTPAssociationID: Unmanaged<PeerTransport>] = [:]
+    var associations: [SCTPAssociationID: Unmanaged<PeerTransport>] = [:]
 
     /// - Parameter wakeForData: called from any thread when an association has output; has ``drainData(of:)`` called.
     init(
@@ -97,6 +101,9 @@ final class MediaPlane {
     var messagesSent: UInt64 { forwarder.egress.messagesSent + (helper?.egress.messagesSent ?? 0) }
     var dropCounters: DropCounters { drops + forwarder.drops + (helper?.drops ?? DropCounters()) }
 
+    /// More comes than can be forwarded.
+    var isShedding: Bool { overload.isShedding }
+
     // MARK: Bookkeeping
 
     func count(_ reason: DropReason) {
@@ -122,22 +129,6 @@ final class MediaPlane {
     /// Before the worker sleeps: everybody hears what has happened.
     func announceChanges() {
         while let room = roomsWithChanges.popLast() { room.announceChanges() }
-    }
-
-    // MARK: Data channels
-
-    func makeAssociation(for transport: PeerTransport) throws(SCTPError) -> SCTPAssociation {
-        let association = try SCTPAssociation(onReady: wakeForData)
-        associations[association.id] = Unmanaged.passUnretained(transport)
-        return association
-    }
-
-    func forget(_ association: SCTPAssociationID) {
-        associations[association] = nil
-    }
-
-    func drainData(of association: SCTPAssociationID) {
-        associations[association]?.takeUnretainedValue().drainData()
     }
 
     // MARK: The packet path
@@ -233,7 +224,7 @@ final class MediaPlane {
         guard let receiver = route.pointee.receiver, let header = try? RTPHeader(reading: packet) else {
             return drops.count(.rtpMalformed)
         }
-        var state = SRTPReceiveStreamState()
+        var state = transport.ended[header.ssrc]?.srtp ?? SRTPReceiveStreamState()
         switch receiver.unprotect(packet: base, length: length, state: &state) {
         case .refused(let reason): drops.count(reason)
         case .accepted(let plainLength):

@@ -5,6 +5,7 @@
 
 import Logging
 import NIOConcurrencyHelpers
+import Synchronization
 
 /// One thread with its UDP port and the rooms that live on it. The actor's executor is that thread, so everything a room
 /// touches is touched there alone; other threads ask by `await` or ``post(_:)``.
@@ -22,7 +23,11 @@ package actor MediaWorker: EpollLoop.Client {
     private nonisolated(unsafe) let plane: MediaPlane
     private var rooms: [String: Room] = [:]
     private var mirrors: [String: MirrorRoom] = [:]
-    private var participants: [ObjectIdentifier: Participant] = [:]
+    private var participants: [ObjectIdentifier: Participant] = [:] {
+        didSet { population.store(participants.count, ordering: .relaxed) }
+    }
+    /// Sessions on this worker, for whoever decides where the next room goes.
+    nonisolated let population = Atomic<Int>(0)
     private let onRoomEnded: @Sendable (_ name: String, _ sid: String) -> Void
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -98,6 +103,7 @@ package actor MediaWorker: EpollLoop.Client {
 
     private func advance() {
         plane.updateTime()
+        plane.tickBegins()
         let now = plane.now
         // One worker does it for all.
         if index == 0 { SCTPStack.process.advance(to: now) }

@@ -42,7 +42,11 @@ extension PeerTransport {
             })
         else { return nil }
         let isRepair = codec.rtxPayloadType == header.payloadType
-        guard let layer = layer(in: section, header: header, packet: packet, isRepair: isRepair) else { return nil }
+        if !isRepair, isOvertaken(codec, in: section) { return nil }
+        let known = ended[header.ssrc].flatMap { $0.mid == section.mid ? $0.layer : nil }
+        guard let layer = layer(in: section, header: header, packet: packet, isRepair: isRepair) ?? known else {
+            return nil
+        }
         var repaired: UnsafeMutablePointer<ReceiveStream>?
         if isRepair {
             let mediaSSRC = section.remoteRepairPairs.first { $0.repair == header.ssrc }?.media
@@ -65,6 +69,14 @@ extension PeerTransport {
         return stream
     }
 
+    /// Late packets of the codec that a section has just left do not bring it back.
+    private func isOvertaken(_ codec: NegotiatedCodec, in section: NegotiatedSection) -> Bool {
+        guard let track = participant?.publications.track(mid: section.mid), let current = track.codec else {
+            return false
+        }
+        return current.payloadType != codec.payloadType && plane.now < track.nextCodecChange
+    }
+
     private func section(of header: RTPHeader, packet: UnsafeRawBufferPointer) -> NegotiatedSection? {
         if let named = receiving.values.first(where: { $0.remoteSSRCs.contains(header.ssrc) }) { return named }
         // Ids are the same in every section of a bundle.
@@ -72,6 +84,7 @@ extension PeerTransport {
         if id != 0, let range = HeaderExtensions(of: packet, header: header).range(of: id) {
             return receiving[String(decoding: packet[range], as: UTF8.self)]
         }
+        if let known = ended[header.ssrc].flatMap({ receiving[$0.mid] }) { return known }
         let candidates = receiving.values.filter { section in
             section.codecs.contains {
                 $0.payloadType == header.payloadType || $0.rtxPayloadType == header.payloadType
@@ -142,7 +155,11 @@ extension PeerTransport {
     private func free(_ doomed: Set<UnsafeMutablePointer<ReceiveStream>>) {
         guard !doomed.isEmpty else { return }
         for track in participant?.publications.tracks ?? [] { track.detach(doomed) }
-        route.pointee.removeStreams { doomed.contains($0) || $0.pointee.repaired.map(doomed.contains) ?? false }
+        route.pointee.removeStreams { stream in
+            guard doomed.contains(stream) || stream.pointee.repaired.map(doomed.contains) ?? false else { return false }
+            ended.remember(stream)
+            return true
+        }
     }
 }
 

@@ -28,6 +28,7 @@ package final class PeerTransport {
 
     /// Sections in which the client sends, by mid.
     var receiving: [String: NegotiatedSection] = [:]
+    var ended = EndedStreams()
     private(set) var hasDataSection = false
     private var isHandshakePending = false
     private var nextReport: MonotonicTime
@@ -77,6 +78,8 @@ package final class PeerTransport {
         remote = description
         ice.setRemoteUsernameFragment(description.usernameFragment)
         if description.sctpPort != nil { hasDataSection = true }
+        // The section may come with a later offer, when DTLS is up.
+        if hasDataSection, srtp != nil { openChannels() }
     }
 
     /// New credentials for the next description; the old ones stay valid until a path with the new ones is nominated.
@@ -285,8 +288,9 @@ package final class PeerTransport {
     /// Takes the reception reports of this peer about what we send it.
     func note(_ blocks: [ReportBlock], at now: MonotonicTime) {
         for block in blocks {
-            participant?.quality.noteLoss(block.fractionLost)
-            guard let downTrack = downTrack(ssrc: block.ssrc), block.lastSenderReport != 0 else { continue }
+            guard let downTrack = downTrack(ssrc: block.ssrc) else { continue }
+            if downTrack.isWorthJudging(block) { participant?.quality.noteLoss(block.fractionLost) }
+            guard block.lastSenderReport != 0 else { continue }
             // LSR echoes the publisher's clock, which we passed on as it was.
             guard let source = downTrack.track.layers[downTrack.stream.pointee.currentLayer],
                 let ntp = source.pointee.clock.timestamps(at: now)?.ntp,

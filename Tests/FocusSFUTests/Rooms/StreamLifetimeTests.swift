@@ -107,5 +107,36 @@ extension CallTests {
                 #expect(after.streams == 1)
             }
         }
+
+        @Test("a stream that goes on with another codec after its numbers have wrapped is deciphered")
+        func codecChangeAfterWrap() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let video = try call.publish("cam", isVideo: true, by: alice, to: [bob], firstSequence: 65_530)
+                try call.wait("bob sees it", sending: { video.send(SimulatedTrack.keyFrame) }) {
+                    video.sequence < 30_000 && bob.media(of: video.sid).count >= 10
+                }
+                let late = video.sequence
+                video.payloadType = SimulatedTrack.vp9
+                try call.wait("bob sees the other codec", sending: { video.send(SimulatedTrack.vp9KeyFrame) }) {
+                    bob.media(of: video.sid).contains { $0.payload == SimulatedTrack.vp9KeyFrame }
+                }
+                #expect(call.drops(.srtpAuthentication) == 0)
+
+                // A late packet of the first codec does not bring it back.
+                let next = video.sequence
+                video.payloadType = SimulatedTrack.vp8
+                video.sequence = late &- 1_000
+                video.send(SimulatedTrack.keyFrame)
+                video.payloadType = SimulatedTrack.vp9
+                video.sequence = next
+                let seen = bob.media(of: video.sid).count
+                try call.wait("bob still sees it", sending: { video.send(SimulatedTrack.vp9KeyFrame) }) {
+                    bob.media(of: video.sid).count >= seen + 10
+                }
+                #expect(bob.media(of: video.sid).last?.payload == SimulatedTrack.vp9KeyFrame)
+            }
+        }
     }
 }

@@ -10,10 +10,13 @@ final class SimulatedTrack {
     static let opus: UInt8 = 111
     static let vp8: UInt8 = 96
     static let vp8RTX: UInt8 = 97
+    static let vp9: UInt8 = 98
 
     /// VP8 payload descriptor with S, then the first byte of the frame: P is 0 in a key frame (RFC 7741).
     static let keyFrame: [UInt8] = [0x10, 0x00, 0x9D, 0x01, 0x2A]
     static let deltaFrame: [UInt8] = [0x10, 0x01, 0x00]
+    /// The beginning and end of a VP9 frame that needs no other.
+    static let vp9KeyFrame: [UInt8] = [0x0C, 0x01]
 
     let cid: String
     let isVideo: Bool
@@ -24,6 +27,7 @@ final class SimulatedTrack {
     var ssrc = Random.uint32() | 1
     let rtxSSRC = Random.uint32() | 1
     var sequence: UInt16
+    var payloadType: UInt8
     var timestamp = Random.uint32()
     private var rtxSequence: UInt16 = 100
     private(set) var sent: [UInt16: SimulatedConnection.Media] = [:]
@@ -36,13 +40,14 @@ final class SimulatedTrack {
         self.mid = mid
         self.connection = connection
         sequence = firstSequence
+        payloadType = isVideo ? Self.vp8 : Self.opus
     }
 
     /// Sends the next packet, or uses up its number when it is lost.
     @discardableResult
     func send(_ payload: [UInt8], isLost: Bool = false, padding: Int = 0, level: UInt8? = nil) -> [UInt8] {
         let packet = SimulatedConnection.Media(
-            ssrc: ssrc, payloadType: isVideo ? Self.vp8 : Self.opus, sequence: sequence, timestamp: timestamp,
+            ssrc: ssrc, payloadType: payloadType, sequence: sequence, timestamp: timestamp,
             marker: isVideo, payload: payload)
         sent[sequence] = packet
         sequence &+= 1
