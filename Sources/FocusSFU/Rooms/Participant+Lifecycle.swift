@@ -74,6 +74,7 @@ extension Participant {
         sendSenderReports(at: now)
         remindOfKeyFrames(at: now)
         giveUpAwaitedTracks(at: now)
+        if subscriptions.takeVacancy() { room.subscribeToWanted(self) }
         advanceSimulation(to: now)
         if now >= nextTokenRefresh {
             nextTokenRefresh = now.advanced(byMilliseconds: Self.tokenRefreshMilliseconds)

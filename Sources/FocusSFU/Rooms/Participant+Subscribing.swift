@@ -7,7 +7,7 @@
 extension Participant {
     private static let sectionsWithoutReuse = 100
     /// Tracks that one request may name; finding each costs a look at all.
-    private static let sidsOfRequest = 1_000
+    static let sidsOfRequest = 1_000
     /// Offers wait this long for more changes; the first ones of a quiet connection go out almost at once.
     private static let firstNegotiationDelayMilliseconds: UInt64 = 10
     private static let furtherNegotiationDelayMilliseconds: UInt64 = 150
@@ -22,6 +22,7 @@ extension Participant {
         guard publisher.publications.restriction.allows(self, track: track) else {
             return subscriptionDenied(to: track)
         }
+        guard subscriptions.takePlace(for: track, limits: room.plane.configuration.limits) else { return }
         if !receives(from: publisher) { room.tellSpeech(of: publisher, to: self, isHeard: true) }
         let downTrack = DownTrack(track: track, subscriber: self)
         subscriptions.add(downTrack)
@@ -57,13 +58,18 @@ extension Participant {
     }
 
     func updateSubscription(_ request: LiveKitUpdateSubscription) {
-        let sids = Set(request.trackSids).union(request.participantTracks.flatMap(\.trackSids))
-        for sid in sids.prefix(Self.sidsOfRequest) {
+        let named = request.participantTracks.lazy.flatMap(\.trackSids).prefix(Self.sidsOfRequest)
+        for sid in Set(request.trackSids.prefix(Self.sidsOfRequest)).union(named) {
             let track = room.track(sid: sid)
             switch (request.subscribe, track) {
             case (true, let track?):
                 subscriptions.wishes.want(sid)
                 subscribe(to: track)
+                if subscriptions.downTrack(sid: sid) == nil,
+                    subscriptions.isFull(forVideo: track.isVideo, limits: room.plane.configuration.limits)
+                {
+                    answerSubscription(to: sid, .seUnknown)
+                }
             case (true, nil):
                 guard subscriptions.wishes.await(sid, at: room.plane.now) else {
                     answerSubscription(to: sid, .seTrackNotfound)
@@ -98,7 +104,7 @@ extension Participant {
     }
 
     func updateTrackSettings(_ request: LiveKitUpdateTrackSettings) {
-        for sid in request.trackSids {
+        for sid in Set(request.trackSids.prefix(Self.sidsOfRequest)) {
             guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
             let track = downTrack.track
             if request.width > 0, request.height > 0 {
@@ -133,7 +139,7 @@ extension Participant {
         guard let due = subscriptions.negotiationDueAt, now >= due, signal != nil else { return true }
         if usesSinglePeerConnection {
             requireSections(at: now)
-        } else if subscriptions.pendingOffer == nil {
+        } else if subscriptions.pendingOffer == nil, room.plane.takeOffer(sections: subscriptions.sections.count) {
             offerDownstream(at: now)
         }
         return true

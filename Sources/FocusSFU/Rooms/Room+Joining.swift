@@ -100,10 +100,12 @@ extension Participant {
 
     /// After a resume: a client that publishes what we do not know, or the other way round, starts anew.
     private func synchronise(_ state: LiveKitSyncState) {
-        let unknown = state.publishTracks.contains { publications.track(sid: $0.track.sid) == nil }
+        let unknown =
+            state.publishTracks.count > Self.sidsOfRequest
+            || state.publishTracks.contains { publications.track(sid: $0.track.sid) == nil }
         guard !unknown else { return room.remove(self, reason: .stateMismatch, action: .reconnect) }
         if state.hasSubscription { updateSubscription(state.subscription) }
-        for sid in state.trackSidsDisabled {
+        for sid in Set(state.trackSidsDisabled.prefix(Self.sidsOfRequest)) {
             guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
             downTrack.isDisabled = true
             downTrack.updateFlow()

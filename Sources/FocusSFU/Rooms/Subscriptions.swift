@@ -21,6 +21,12 @@ struct Subscriptions {
     }
 
     private(set) var downTracks: [DownTrack] = []
+    private var downTracksBySID: [String: DownTrack] = [:]
+    private var videoCount = 0
+    /// Tracks found no place.
+    private var isIncomplete = false
+    /// A place became free since, which ``takeVacancy()`` tells once.
+    private var hasVacancy = false
     var wishes = SubscriptionWishes()
     /// Tracks that their publisher keeps from this participant, as its client knows.
     var denied: Set<String> = []
@@ -59,16 +65,41 @@ struct Subscriptions {
     private static let fruitlessRequirementLimit = 3
 
     func downTrack(sid: String) -> DownTrack? {
-        downTracks.first { $0.track.sid == sid }
+        downTracksBySID[sid]
+    }
+
+    /// No track of this kind can be received besides those that are.
+    func isFull(forVideo isVideo: Bool, limits: FocusLimits) -> Bool {
+        downTracks.count >= limits.receivedTracks || isVideo && videoCount >= limits.receivedVideoTracks
+    }
+
+    /// True when the track may be received; otherwise one is waiting from now on.
+    mutating func takePlace(for track: PublishedTrack, limits: FocusLimits) -> Bool {
+        guard isFull(forVideo: track.isVideo, limits: limits) else { return true }
+        isIncomplete = true
+        return false
+    }
+
+    /// Whether there is a place for tracks that found none before; true once.
+    mutating func takeVacancy() -> Bool {
+        guard hasVacancy else { return false }
+        hasVacancy = false
+        isIncomplete = false
+        return true
     }
 
     mutating func add(_ downTrack: DownTrack) {
         downTracks.append(downTrack)
+        downTracksBySID[downTrack.track.sid] = downTrack
+        if downTrack.track.isVideo { videoCount += 1 }
         fruitlessRequirements = 0
     }
 
     mutating func remove(_ downTrack: DownTrack) {
         downTracks.removeAll { $0 === downTrack }
+        downTracksBySID[downTrack.track.sid] = nil
+        if downTrack.track.isVideo { videoCount -= 1 }
+        hasVacancy = isIncomplete
         // What waits may find room in its section, two offers later.
         fruitlessRequirements = 0
         for index in sections.indices where sections[index].downTrack === downTrack {

@@ -12,7 +12,7 @@ package struct SDPParser {
         /// As many sections as there may be, at the 4 KiB that browsers fill with a video section.
         package static let descriptionBytes = 768 << 10
         package static let lineBytes = 8192
-        package static let sections = 200
+        package static let sections = 512
         /// At session level.
         package static let sessionAttributes = 64
         /// Per media section.

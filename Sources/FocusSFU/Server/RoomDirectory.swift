@@ -11,7 +11,7 @@ package actor RoomDirectory {
     nonisolated let helpers: [TurnHelper]
     let configuration: FocusConfiguration
     private var homes: [String: RoomHome] = [:]
-    /// Rooms on each worker; new ones go where there are fewest.
+    /// Rooms on each worker.
     private var load: [Int]
     /// Read by joins on the workers' threads as well.
     nonisolated let revokedTokens = NIOLockedValueBox(RevokedTokens())
@@ -69,8 +69,14 @@ package actor RoomDirectory {
         }
     }
 
+    /// The worker with the fewest sessions; of equal ones that with the fewest rooms, which sessions are on their way to.
+    static func leastLoaded(populations: [Int], rooms: [Int]) -> Int {
+        populations.indices.min { (populations[$0], rooms[$0]) < (populations[$1], rooms[$1]) } ?? 0
+    }
+
     private func placeRoom(named name: String) -> MediaWorker {
-        let least = load.indices.min { load[$0] < load[$1] } ?? 0
+        let populations = workers.map { $0.population.load(ordering: .relaxed) }
+        let least = Self.leastLoaded(populations: populations, rooms: load)
         load[least] += 1
         homes[name] = RoomHome(worker: workers[least])
         return workers[least]

@@ -281,5 +281,34 @@ extension CallTests {
                 }
             }
         }
+
+        @Test(
+            "who receives as much as it may gets the next track when another ends; sound has places of its own",
+            arguments: SimulatedPeer.Generation.allCases)
+        func full(generation: SimulatedPeer.Generation) async throws {
+            let configure: (inout FocusConfiguration) -> Void = { configuration in
+                configuration.limits.receivedTracks = 4
+                configuration.limits.receivedVideoTracks = 3
+            }
+            try await SimulatedCall.run(configure: configure) { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob", generation)
+                var videos: [SimulatedTrack] = []
+                for index in 0..<3 {
+                    videos.append(try call.publish("cam\(index)", isVideo: true, by: alice, to: [bob]))
+                }
+                let waiting = try call.publish("late", isVideo: true, by: alice, to: [])
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                #expect(bob.incoming[waiting.sid] == nil)
+                bob.subscribe(to: [waiting.sid])
+                try call.wait("bob is told") { bob.subscriptionResponses.count == 1 }
+                #expect(bob.subscriptionResponses.first?.trackSid == waiting.sid)
+
+                alice.unpublish(videos[0])
+                try call.wait("bob gets the one that waited") { bob.incoming[waiting.sid] != nil }
+                #expect(bob.incoming[audio.sid] != nil)
+                #expect(!bob.socket.isClosed)
+            }
+        }
     }
 }

@@ -88,8 +88,8 @@ struct SDPParserTests {
             error: SDPError(.lineTooLong(byteCount: 8193, limit: 8192), at: .line(5))),
         Refusal(
             testDescription: "many sections",
-            text: preamble + String(repeating: "m=audio 9 RTP/SAVPF 0\n", count: 201),
-            error: SDPError(.tooManySections(limit: 200), at: .line(205))),
+            text: preamble + String(repeating: "m=audio 9 RTP/SAVPF 0\n", count: 513),
+            error: SDPError(.tooManySections(limit: 512), at: .line(517))),
         Refusal(
             testDescription: "many attributes",
             text: preamble + "m=audio 9 RTP/SAVPF 0\n" + String(repeating: "a=x\n", count: 1025),
