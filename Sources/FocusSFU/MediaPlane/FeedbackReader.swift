@@ -14,6 +14,25 @@
 /// | XR RRTR | answered with DLRR | answered with DLRR |
 /// | others | ignored | ignored |
 enum FeedbackReader {
+    /// Streams that one datagram may name; finding each costs a look at all.
+    private static let streamsOfDatagram = 64
+
+    /// What one datagram may still ask for: it could name hundreds of streams, and ask for as many answers.
+    private struct Allowance {
+        private var streams = streamsOfDatagram
+        private var answers = 1
+
+        mutating func takeStream() -> Bool {
+            streams -= 1
+            return streams >= 0
+        }
+
+        mutating func takeAnswer() -> Bool {
+            answers -= 1
+            return answers >= 0
+        }
+    }
+
     static func read(_ datagram: UnsafeRawBufferPointer, from transport: PeerTransport, plane: MediaPlane) {
         let compound: RTCPCompound
         do {
@@ -21,9 +40,10 @@ enum FeedbackReader {
         } catch {
             return plane.count(.rtcpMalformed)
         }
+        var allowance = Allowance()
         for packet in compound {
             do {
-                try read(packet, from: transport, plane: plane)
+                try read(packet, from: transport, plane: plane, &allowance)
             } catch {
                 plane.count(.rtcpMalformed)
             }
@@ -31,7 +51,7 @@ enum FeedbackReader {
     }
 
     private static func read(
-        _ packet: RTCPPacket, from transport: PeerTransport, plane: MediaPlane
+        _ packet: RTCPPacket, from transport: PeerTransport, plane: MediaPlane, _ allowance: inout Allowance
     ) throws(RTCPError) {
         let now = plane.now
         switch packet.kind {
@@ -49,20 +69,24 @@ enum FeedbackReader {
             transport.note(try ReceiverReport(reading: packet).reportBlocks, at: now)
         case .genericNACK:
             let request = try GenericNACK(reading: packet)
+            guard allowance.takeStream() else { return plane.count(.rtcpTooMuch) }
             guard let downTrack = transport.downTrack(ssrc: request.media) else {
                 return plane.count(.rtcpUnknownStream)
             }
             for sequence in request { plane.resend(sequence, of: downTrack, on: transport) }
         case .pictureLossIndication:
             let request = try PictureLossIndication(reading: packet)
+            guard allowance.takeStream() else { return plane.count(.rtcpTooMuch) }
             requestKeyFrame(ssrc: request.media, from: transport, plane: plane)
         case .fullIntraRequest:
             for entry in try FullIntraRequest(reading: packet).entries {
+                guard allowance.takeStream() else { return plane.count(.rtcpTooMuch) }
                 requestKeyFrame(ssrc: entry.ssrc, from: transport, plane: plane)
             }
         case .extendedReport:
             let report = try ExtendedReport(reading: packet)
             guard let reference = report.receiverReferenceTime else { return }
+            guard allowance.takeAnswer() else { return plane.count(.rtcpTooMuch) }
             // The delay is that of this turn, which is no time at all.
             var writer = ByteWriter()
             ReceiverReport(ssrc: FeedbackWriter.ssrc, reportBlocks: []).write(into: &writer)

@@ -48,13 +48,17 @@ final class Forwarder {
         for lane in 0..<SharedTurn.laneCount { forward(turn, lane: lane) }
     }
 
-    /// Forwards a turn to all subscribers or to those of one lane, track by track and subscriber by subscriber.
+    /// Forwards a turn to all subscribers or to those of one lane, track by track and subscriber by subscriber. Each turn
+    /// begins with another of them, for the last are the first to lose packets when the kernel takes no more.
     @inline(__always)
     func forward(_ turn: UnsafeMutablePointer<Turn>, lane: UInt8?) {
         for trackIndex in 0..<turn.pointee.trackCount {
             let track = turn.pointee.track(at: trackIndex)
             let packetCount = track.pointee.turnCount
-            for subscriberIndex in 0..<track.pointee.subscriberCount {
+            let count = track.pointee.subscriberCount
+            let first = count > 0 ? turn.pointee.number % count : 0
+            for offset in 0..<count {
+                let subscriberIndex = first + offset < count ? first + offset : first + offset - count
                 // The next of a lane stand further away.
                 if lane == nil { track.pointee.prefetch(after: subscriberIndex) }
                 let subscriber = track.pointee.subscribers[subscriberIndex]

@@ -29,7 +29,8 @@ struct ReadSpacing {
     /// A read that began at `start` has brought so many datagrams. The time matters only while reads are spaced.
     mutating func read(_ count: Int, startingAt start: MonotonicTime) {
         datagrams &+= UInt64(count)
-        lastRead = start
+        // One that stopped at its limit has left some.
+        lastRead = count < MediaPlane.readLimit ? start : .zero
     }
 
     /// Decides anew at the end of each window; called at every tick.

@@ -12,6 +12,8 @@ struct Turn {
     private(set) var packetCount = 0
     private let tracks: UnsafeMutablePointer<UnsafeMutablePointer<TrackRoute>>
     private(set) var trackCount = 0
+    /// How many were before it.
+    private(set) var number = 0
     /// When the batch was read.
     var time = MonotonicTime.zero
 
@@ -55,5 +57,6 @@ struct Turn {
         for index in 0..<trackCount { tracks[index].pointee.turnCount = 0 }
         trackCount = 0
         packetCount = 0
+        number &+= 1
     }
 }

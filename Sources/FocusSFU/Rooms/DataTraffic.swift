@@ -28,6 +28,7 @@ struct DataTraffic {
     var wasOpen = false
     /// The highest sequence taken from this participant's reliable packets; a resume repeats older ones.
     var lastSequence: UInt32 = 0
+    var allowance = DataAllowance()
 
     /// False when the queue has no room.
     mutating func enqueue(_ message: [UInt8], isReliable: Bool, pendingLimit: Int) -> Bool {

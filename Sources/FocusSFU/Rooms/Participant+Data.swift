@@ -63,6 +63,9 @@ extension Participant {
             packet.user.payload = bytes.asData
         }
         let isReliable = label != DataTraffic.lossyLabel
+        // What may be lost is not sent at the price of media.
+        guard isReliable || !plane.isShedding, data.allowance.take(receivers: room.receivers(of: packet), at: plane.now)
+        else { return plane.count(.dataTooMuch) }
         if isReliable, packet.sequence != 0 {
             guard packet.sequence > data.lastSequence else { return plane.count(.dataReplayed) }
             data.lastSequence = packet.sequence
@@ -118,6 +121,15 @@ extension Participant {
 }
 
 extension Room {
+    /// How many a packet is meant for, at most.
+    func receivers(of packet: LiveKitDataPacket) -> Int {
+        var named = packet.destinationIdentities.count
+        if case .user(let user) = packet.value {
+            named += user.destinationIdentities.count + user.destinationSids.count
+        }
+        return named == 0 ? order.count - 1 : min(named, order.count)
+    }
+
     /// Gives a packet to those it is meant for: all others, or the identities and sids it names.
     func distribute(_ packet: LiveKitDataPacket, isReliable: Bool, from sender: Participant?) {
         var identities = Set(packet.destinationIdentities)

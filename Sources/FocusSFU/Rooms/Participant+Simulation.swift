@@ -29,6 +29,8 @@ extension Participant {
         case .disconnectSignalOnResumeNoMessages(true):
             resumeFault = .withoutAnyMessage
         case .speakerUpdate(let seconds):
+            // All in the room hear of it: one at a time.
+            guard speechEndsAt == nil else { return }
             let milliseconds = UInt64(min(max(0, seconds), Self.longestSpeechSeconds)) * 1000
             speechEndsAt = room.plane.now.advanced(byMilliseconds: milliseconds)
             room.simulateSpeech(of: self, level: 0.9)

@@ -42,6 +42,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
 
     case rtcpMalformed
     case rtcpUnknownStream
+    case rtcpTooMuch
 
     case sctpMalformed
     case sctpBeforeHandshake
@@ -51,6 +52,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
     case dataUnknownChannel
     case dataReplayed
     case dataReceiverSlow
+    case dataTooMuch
 
     case sendBufferFull
     case sendBufferFullAudio

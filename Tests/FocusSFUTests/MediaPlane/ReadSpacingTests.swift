@@ -49,6 +49,15 @@ struct ReadSpacingTests {
         #expect(spacing.pause(at: milliseconds(600)) == nil)
     }
 
+    @Test("a read that stopped at its limit is followed by the next at once")
+    func unfinished() {
+        var spacing = spacing(after: 400)
+        spacing.read(MediaPlane.readLimit, startingAt: milliseconds(200))
+        #expect(spacing.pause(at: milliseconds(200.1)) == nil)
+        spacing.read(MediaPlane.readLimit - 1, startingAt: milliseconds(201))
+        #expect(spacing.pause(at: milliseconds(201.1)) == 900_000)
+    }
+
     @Test("within a window nothing changes, whatever comes: one picture does not begin it")
     func window() {
         var spacing = spacing(after: 300)

@@ -128,6 +128,21 @@ extension CallTests {
             }
         }
 
+        @Test("one datagram of feedback may name 64 streams and ask for one answer")
+        func feedbackOfOneDatagram() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                alice.publisher.sendRTCP { writer in
+                    for ssrc in 1...66 { PictureLossIndication(sender: 9, media: UInt32(ssrc)).write(into: &writer) }
+                    for _ in 0..<3 {
+                        ExtendedReport(sender: 9, receiverReferenceTime: 1 << 32).write(into: &writer)
+                    }
+                }
+                try call.wait("all of it is read") { call.drops(.rtcpTooMuch) == 4 }
+                #expect(call.drops(.rtcpUnknownStream) == 64)
+            }
+        }
+
         @Test("a gap is asked for, and the retransmission takes its place")
         func nackGenerated() async throws {
             try await SimulatedCall.run { call in

@@ -61,5 +61,15 @@ extension CallTests {
                 #expect(alice.speeches.map(\.isActive) == [true, false])
             }
         }
+
+        @Test("while a simulated speech lasts, others are not begun")
+        func speeches() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                for _ in 0..<50 { alice.send(Self.scenario(.speakerUpdate(1))) }
+                try call.wait("it is over") { alice.speeches.last?.isActive == false }
+                #expect(alice.speeches.map(\.isActive) == [true, false])
+            }
+        }
     }
 }
