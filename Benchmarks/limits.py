@@ -8,8 +8,8 @@
 
     Benchmarks/limits.py [--only broadcast audio memory meeting joins burst ...] [--seconds 10]
 
-Each load has a server of its own on one core; the tester is on another. Media is encrypted with AES-GCM. Prints a line for
-each and, as the last line, JSON. Exit 1 when a limit is exceeded, 2 when something could not be measured.
+Each load has a server of its own on one core; the tester is on another. Media is encrypted with AES-GCM. Prints a line
+for each and, as the last line, JSON. Exit 1 when a limit is exceeded, 2 when something could not be measured.
 
 Needs `swift build -c release` and two processors. Run it on a machine that does nothing else; runs that were disturbed
 are repeated, and named when that does not help.

@@ -8,8 +8,8 @@
 
     Benchmarks/stages.py [--seconds 15] [--svg FILE] [load-test option ...]
 
-Without options of the load test: 1→100, paced. Samples the server's threads with perf, finds the stage of each sample by
-the functions on its stack, and divides the processor time that the load test measured, so that the stages add up to
+Without options of the load test: 1→100, paced. Samples the server's threads with perf, finds the stage of each sample
+by the functions on its stack, and divides the processor time that the load test measured, so that the stages add up to
 what a packet costs. Prints a table and, as the last line, JSON. Exit 2 when it could not be measured.
 
 Needs `swift build -c release`, two processors, perf (Debian's package linux-perf) with the rights of root, and Swift's
