@@ -9,18 +9,18 @@
     Benchmarks/stalls.py [--seconds 600] [--subscribers 100]
 
 One sender's audio and video go to all subscribers, server on one core and tester on another. Beside each of them runs a
-witness: a program of the highest priority that only sleeps, a millisecond at a time. When it wakes up late, nothing could
-run on that core: the machine below was doing something else. It also notes when the thread that it watches was ready and
-another program ran; other threads of its own process are not another program. From each stretch of time in which
-packets were more than 5 ms late, the pauses of the server's core are taken off, and one of the tester's in which the stretch
-began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a whole: a twentieth
-of it were pauses, and shorter ones between are not seen.
+witness: a program of the highest priority that only sleeps, a millisecond at a time. When it wakes up late, nothing
+could run on that core: the machine below was doing something else. It also notes when the thread that it watches was
+ready and another program ran; other threads of its own process are not another program. From each stretch of time in
+which packets were more than 5 ms late, the pauses of the server's core are taken off, and one of the tester's in which
+the stretch began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a whole:
+a twentieth of it were pauses, and shorter ones between are not seen.
 
 Prints the delays and the stalls with whose they were. The last line is JSON. Exit 1 when a stall or a delay is over its
 threshold, 2 when something could not be measured.
 
-Needs `swift build -c release`, two processors, and to be allowed real-time priority (root). Run it on a machine that does
-nothing else.
+Needs `swift build -c release`, two processors, and to be allowed real-time priority (root). Run it on a machine that
+does nothing else.
 """
 
 import argparse
@@ -210,8 +210,8 @@ def main() -> int:
         print(f"        {stall['length'] / 1000:.1f} ms, of which the machine paused for "
               f"{stall['machine'] / 1000:.1f}, {stall['packets']} sampled packets")
     print(json.dumps({
-        "latency": figures["latency"], "lost": figures["lost"], "stalls": stalls, "pauses": len(both), "longest_pause": longest,
-        "disturbed_seconds": len(disturbed), "own": len(own), "holds": holds}))
+        "latency": figures["latency"], "lost": figures["lost"], "stalls": stalls, "pauses": len(both),
+        "longest_pause": longest, "disturbed_seconds": len(disturbed), "own": len(own), "holds": holds}))
     return 0 if holds else 1
 
 
