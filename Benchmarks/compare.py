@@ -151,7 +151,7 @@ def prepare() -> tuple[int, int]:
     """The cores of server and tester."""
     cores = load.two_cores()
     if not janus.is_installed():
-        print("Janus is not installed: installing Debian's packages", file=sys.stderr, flush=True)
+        print("Janus or iproute2 is missing: installing Debian's packages", file=sys.stderr, flush=True)
         janus.install()
     return cores
 

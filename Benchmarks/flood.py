@@ -84,7 +84,7 @@ class Flood:
 
     @property
     def p99(self) -> float | None:
-        """How late the call's packets came, in milliseconds, when any came."""
+        """How late the call's packets came, in milliseconds; none when all samples were lost."""
         latency = self.figures["latency"].get("p99")
         return None if latency is None else round(latency / 1000, 2)
 
@@ -149,7 +149,7 @@ class Site:
 def show(flood: Flood) -> None:
     verdict = "pass" if flood.holds else "OVER"
     server = flood.figures["server"]
-    late = "no packet came" if flood.p99 is None else f"p99 {flood.p99:.2f} ms"
+    late = "no delay measured" if flood.p99 is None else f"p99 {flood.p99:.2f} ms"
     counted = sorted(flood.counted.items(), key=lambda item: -item[1])
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counted[:2]) or "not counted"
     print(f"  {verdict}  {flood.name:<27} {flood.nanoseconds:6.0f} ns a packet, server "

@@ -219,8 +219,8 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as directory:
                 callbridge = Callbridge(Path(directory), f"http://127.0.0.1:{homeserver.port}",
                                         settings={"logging": {"level": "warning"}})
-                callbridge.start()
                 try:
+                    callbridge.start()
                     wait_until(callbridge.is_ready, 30, "Callbridge is ready")
                     wait_until(lambda: callbridge.rows("SELECT count(*) FROM room_errands") == [(0,)], 30,
                                "the room is known")
