@@ -75,6 +75,8 @@ def measure(directory: Path, seconds: int, options: list[str]) -> tuple[dict, Pa
              str(FREQUENCY), "--call-graph", "fp", "--pid", str(server.process.pid), "--output", str(record), "--",
              "sleep", str(max(1, seconds - 1))], capture_output=True, text=True, check=False)
         figures = load.figures(tester, seconds)
+    if not figures["received"]:
+        raise RuntimeError("nothing was forwarded — the load test's figures — without --no-audio, --no-video")
     if recorder.returncode != 0 or not record.exists():
         raise RuntimeError(f"perf recorded nothing — {recorder.stderr.strip()} — is this root?")
     return figures, record

@@ -13,8 +13,8 @@ witness: a program of the highest priority that only sleeps, a millisecond at a 
 could run on that core: the machine below was doing something else. It also notes when the thread that it watches was
 ready and another program ran; other threads of its own process are not another program. From each stretch of time in
 which packets were more than 5 ms late, the pauses of the server's core are taken off, and one of the tester's in which
-the stretch began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a whole:
-a twentieth of it were pauses, and shorter ones between are not seen.
+the stretch began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a
+whole: a twentieth of it were pauses, and shorter ones between are not seen.
 
 Prints the delays and the stalls with whose they were. The last line is JSON. Exit 1 when a stall or a delay is over its
 threshold, 2 when something could not be measured.
@@ -84,7 +84,10 @@ def watch(core: int, thread: Path) -> None:
 
     signal.signal(signal.SIGTERM, tell)
     os.sched_setaffinity(0, {core})
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_max(os.SCHED_FIFO)))
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_max(os.SCHED_FIFO)))
+    except PermissionError:
+        sys.exit(2)
     statistics = os.open(thread / "schedstat", os.O_RDONLY)
     # The processor time of its process, clock_getcpuclockid(3).
     process = ~int(thread.parts[2]) << 3 | 2

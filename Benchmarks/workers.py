@@ -83,6 +83,8 @@ def measure(directory: Path, workers: int, cores: tuple[int, ...], rooms: int, s
         reports = list(testers.map(
             lambda _: load.run(server, (), seconds, "--subscribers", str(subscribers)), range(rooms)))
         after = thread_seconds(server.process.pid)
+        if not all(report["received"] for report in reports):
+            raise RuntimeError("nothing was forwarded — a room — run callbridge load-test with its log in view")
         return Load(
             # Each report has the whole server's processor time and its own room's packets.
             sum(r["received"] for r in reports) / statistics.mean(r["server"]["processor_seconds"] for r in reports),

@@ -19,7 +19,7 @@ from .janus import Janus
 from .places import release_build
 from .processes import TimeLimit
 
-Server = TypeVar("Server", Callbridge, Janus)
+Server = TypeVar("Server", bound=Callbridge | Janus)
 
 # Changed only in a commit that says why. A run is disturbed in which others had the processor for longer, in which the
 # tester was busier than this, or in which its sockets overflowed. Such a run is repeated, a few times.
@@ -104,7 +104,8 @@ def figures(process: subprocess.Popen[str], seconds: int) -> dict:
             f"the load test did not end within {limit} s — callbridge load-test — run it by hand") from None
     if process.returncode == 0:
         return json.loads(output)
-    last = (said or "").strip().rpartition("\n")[2] or f"the load test ended with {process.returncode}"
+    last = (said or "").strip().rpartition("\n")[2] or (
+        f"the load test ended with {process.returncode} — callbridge load-test — see what it said")
     if output:
         raise ParticipantsFailed(last, json.loads(output))
     raise RuntimeError(last)
