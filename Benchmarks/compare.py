@@ -10,17 +10,17 @@
 
 For each load prints what both forward in a CPU-second, what they lose, how late packets come and what they keep in
 memory, and the ratio: the median of the rounds, each of which compares two runs of the same minute. The last line is
-JSON. Exit 1 when a ratio is below its threshold, 2 when something could not be measured.
+JSON. Exit 1 when a ratio is below its threshold or Callbridge loses 0.5 % and more, 2 when something could not be
+measured.
 
-Needs `swift build -c release`, two processors, and Janus as Debian packages it, which is installed when it is missing.
-Run it on a machine that does nothing else; runs that were disturbed are repeated, and named when that does not help.
+Needs `swift build -c release`, two processors, and Janus and iproute2 as Debian packages them, which are installed when
+they are missing. Run it on a machine that does nothing else; runs that were disturbed are repeated, and named when that
+does not help.
 """
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -29,9 +29,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
-from TestBed import janus  # noqa: E402
-from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
-from TestBed.places import release_build  # noqa: E402
+from TestBed import janus, load  # noqa: E402
 
 # Changed only in a commit that says why. What must hold: packets per CPU-second, Callbridge's divided by Janus's.
 LOADS = {
@@ -42,29 +40,19 @@ LOADS = {
 }
 # A ratio says nothing when the faster one leaves packets out.
 LOSS_PERCENT = 0.5
-# A run in which others had the processor for longer is repeated, a few times.
-WAITING_SHARE = 0.2
-REPETITIONS = 2
 
 
 @dataclass
 class Run:
     """The figures of one load test."""
 
-    system: str
     figures: dict
+    disturbance: str | None
+    """What disturbed it, and every repetition."""
 
     @property
     def rate(self) -> float:
         return self.figures["server"]["packets_per_processor_second"]
-
-    @property
-    def is_disturbed(self) -> bool:
-        """Whether other programs had the processors; Janus's own threads wait for each other on one core."""
-        waits = [self.figures["tester"]["waiting_share"]]
-        if self.system != "Janus":
-            waits.append(self.figures["server"]["waiting_share"])
-        return max(waits) > WAITING_SHARE
 
     def value(self, *path: str) -> float | None:
         value = self.figures
@@ -111,51 +99,32 @@ class Comparison:
             "resident_mebibytes": round(self.median(system, "server", "resident_bytes") / 2**20, 1),
             "kibibytes_a_subscriber": round(self.median(system, "server", "bytes_per_subscriber") / 2**10),
             "rates": [round(run.rate) for run in self.runs[system]],
+            "disturbed": [run.disturbance for run in self.runs[system] if run.disturbance],
         }
 
 
-def measure(system: str, directory: Path, load: list[str], seconds: int, cores: list[int]) -> Run:
-    """One load on a server that was started for it."""
-    launcher = ("taskset", "--cpu-list", str(cores[0]))
-    options, environment = [], clean_environment()
+def measure(system: str, directory: Path, options: list[str], seconds: int, cores: tuple[int, int]) -> dict:
+    """The figures of one load on a server that was started for it."""
     if system == "Janus":
-        server = janus.Janus(directory, launcher)
-        options = ["--signalling", "janus"]
+        server = janus.Janus(directory, load.pinned(cores[0]))
     else:
-        server = Callbridge(directory, launcher=launcher, settings={
-            "room": {"auto_create": True}, "logging": {"level": "warning"}})
-        environment |= {"LIVEKIT_API_KEY": server.api_key, "LIVEKIT_API_SECRET": server.api_secret}
-    server.start()
-    try:
-        result = subprocess.run(
-            ["taskset", "--cpu-list", str(cores[1]), str(release_build()), "load-test", *options, "--url",
-             server.websocket_url, "--server-pid", str(server.process.pid), "--duration", str(seconds), "--json", "-",
-             *load], env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-            timeout=120 + seconds)
-    finally:
-        server.stop()
-    if result.returncode != 0:
-        raise RuntimeError((result.stderr.strip().splitlines() or ["no word"])[-1])
-    figures = json.loads(result.stdout)
+        server = load.callbridge(directory, cores[0])
+    with load.running(server):
+        figures = load.run(server, cores[1:], seconds, *options)
     if not figures["server"].get("packets_per_processor_second"):
-        raise RuntimeError("nothing was forwarded")
-    return Run(system, figures)
+        raise RuntimeError(f"nothing was forwarded — {system} — run callbridge load-test with its log in view")
+    return figures
 
 
-def measure_undisturbed(system: str, directory: Path, load: list[str], seconds: int, cores: list[int]) -> Run:
-    for number in range(1 + REPETITIONS):
-        run = measure(system, directory / str(number), load, seconds, cores)
-        if not run.is_disturbed:
-            break
-    return run
-
-
-def compare(key: str, directory: Path, rounds: int, seconds: int, cores: list[int]) -> Comparison:
-    name, load, threshold = LOADS[key]
+def compare(key: str, directory: Path, rounds: int, seconds: int, cores: tuple[int, int]) -> Comparison:
+    name, options, threshold = LOADS[key]
     comparison = Comparison(name, threshold, {"Janus": [], "Callbridge": []})
     for number in range(rounds):
         for system, runs in comparison.runs.items():
-            run = measure_undisturbed(system, directory / f"{key}-{number}-{system}", load, seconds, cores)
+            place = directory / f"{key}-{number}-{system}"
+            # Janus's own threads wait for each other on one core.
+            run = Run(*load.undisturbed(
+                lambda attempt: measure(system, place / str(attempt), options, seconds, cores), system != "Janus"))
             runs.append(run)
             note = run.figures.get("bottleneck") or ""
             print(f"        {name}, round {number + 1}, {system}: {run.rate:,.0f} packets per CPU-second, "
@@ -175,18 +144,17 @@ def show(comparison: Comparison) -> None:
               f"{100 * figures['processor_share']:3.0f} % of a core, {figures['loss_percent']:6.2f} % lost, "
               f"p50 {figures['latency_p50_ms']:7.2f} ms, p99 {figures['latency_p99_ms']:8.2f} ms, "
               f"{figures['resident_mebibytes']:6.1f} MiB", flush=True)
+        for disturbance in figures["disturbed"]:
+            print(f"        {system:<10} disturbed in every repetition: {disturbance}", flush=True)
 
 
-def prepare() -> list[int]:
+def prepare() -> tuple[int, int]:
     """The cores of server and tester."""
-    release_build()
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise RuntimeError("server and tester need a core each — there is one — another machine")
+    cores = load.two_cores()
     if not janus.is_installed():
-        print("Janus is not installed: installing Debian's package", file=sys.stderr, flush=True)
+        print("Janus or iproute2 is missing: installing Debian's packages", file=sys.stderr, flush=True)
         janus.install()
-    return cores[:2]
+    return cores
 
 
 def main() -> int:
@@ -196,9 +164,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=8, help="how long each run measures (default: 8)")
     arguments = parser.parse_args()
     try:
-        os.environ["CALLBRIDGE_BINARY"] = str(release_build())
         cores = prepare()
-    except (OSError, RuntimeError, janus.CannotInstall) as error:
+    except (*load.FAILURES, janus.CannotInstall) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
     results: list[Comparison] = []

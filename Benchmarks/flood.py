@@ -22,7 +22,6 @@ import json
 import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -32,8 +31,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
-from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
-from TestBed.places import free_tcp_port, release_build  # noqa: E402
+from TestBed import load  # noqa: E402
+from TestBed.places import free_tcp_port  # noqa: E402
 
 # Changed only in a commit that says why.
 LOSS_PERCENT = 1.0
@@ -84,6 +83,12 @@ class Flood:
         return self.figures["loss_percent"]
 
     @property
+    def p99(self) -> float | None:
+        """How late the call's packets came, in milliseconds; none when all samples were lost."""
+        latency = self.figures["latency"].get("p99")
+        return None if latency is None else round(latency / 1000, 2)
+
+    @property
     def holds(self) -> bool:
         return self.loss < LOSS_PERCENT and self.memory_growth < MEMORY_GROWTH_MEBIBYTES
 
@@ -91,26 +96,15 @@ class Flood:
 class Site:
     """Callbridge on one core, and the tester on another."""
 
-    def __init__(self, directory: Path, cores: list[int], seconds: int):
-        self.seconds, self.tester_core = seconds, cores[1]
+    def __init__(self, directory: Path, cores: tuple[int, int], seconds: int):
+        self.seconds, self.tester_cores = seconds, cores[1:]
         self.last_calm = 0.0
         self.metrics_port = free_tcp_port()
-        self.server = Callbridge(directory, launcher=("taskset", "--cpu-list", str(cores[0])), settings={
-            "room": {"auto_create": True}, "logging": {"level": "warning"}, "prometheus_port": self.metrics_port})
+        self.server = load.callbridge(directory, cores[0], settings={"prometheus_port": self.metrics_port})
 
     def call(self, *options: str) -> dict:
         """The figures of a call."""
-        environment = {
-            **clean_environment(), "LIVEKIT_API_KEY": self.server.api_key,
-            "LIVEKIT_API_SECRET": self.server.api_secret}
-        result = subprocess.run(
-            ["taskset", "--cpu-list", str(self.tester_core), str(release_build()), "load-test",
-             "--url", self.server.websocket_url, "--subscribers", "20", "--server-pid", str(self.server.process.pid),
-             "--duration", str(self.seconds), "--json", "-", *options], env=environment, capture_output=True, text=True,
-            check=False, stdin=subprocess.DEVNULL, timeout=90 + self.seconds)
-        if result.returncode != 0:
-            raise RuntimeError((result.stderr.strip().splitlines() or ["no word"])[-1])
-        return json.loads(result.stdout)
+        return load.run(self.server, self.tester_cores, self.seconds, "--subscribers", "20", *options)
 
     def calm(self) -> float:
         """Processor time of the call alone, which the next flood is compared with as well."""
@@ -154,13 +148,13 @@ class Site:
 
 def show(flood: Flood) -> None:
     verdict = "pass" if flood.holds else "OVER"
-    server, latency = flood.figures["server"], flood.figures["latency"]
+    server = flood.figures["server"]
+    late = "no delay measured" if flood.p99 is None else f"p99 {flood.p99:.2f} ms"
     counted = sorted(flood.counted.items(), key=lambda item: -item[1])
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counted[:2]) or "not counted"
     print(f"  {verdict}  {flood.name:<27} {flood.nanoseconds:6.0f} ns a packet, server "
-          f"{100 * server['processor_share']:3.0f} % of a core, call: {flood.loss:.3f} % lost, p99 "
-          f"{latency['p99'] / 1000:.2f} ms, memory {flood.memory_growth:+.1f} MiB; {reasons}; {flood.overflow:,} found "
-          "no room", flush=True)
+          f"{100 * server['processor_share']:3.0f} % of a core, call: {flood.loss:.3f} % lost, {late}, "
+          f"memory {flood.memory_growth:+.1f} MiB; {reasons}; {flood.overflow:,} found no room", flush=True)
     if note := flood.figures.get("bottleneck"):
         print(f"        {note}", file=sys.stderr)
 
@@ -171,37 +165,31 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=100_000, help="packets of a flood a second (default: 100000)")
     parser.add_argument("--seconds", type=int, default=10, help="how long each is measured (default: 10)")
     arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    try:
-        os.environ["CALLBRIDGE_BINARY"] = str(release_build())
-        if len(cores) < 2:
-            raise RuntimeError("server and flood need a core each — there is one — another machine")
-    except (OSError, RuntimeError) as error:
-        print(f"flood: {error}", file=sys.stderr)
-        return 2
     results: dict[str, Flood] = {}
     failures = 0
-    with tempfile.TemporaryDirectory(prefix="callbridge-flood-") as directory:
-        site = Site(Path(directory), cores, arguments.seconds)
-        site.server.start()
-        try:
-            # What the first call allocates belongs to no flood.
-            site.calm()
-            site.calm()
-            for kind in arguments.only:
-                try:
-                    result = site.flood(kind, arguments.rate)
-                except Exception as error:  # each flood stands alone; the others are worth having
-                    failures += 1
-                    print(f"  none  {KINDS[kind]}: {error}", file=sys.stderr)
-                    continue
-                results[kind] = result
-                show(result)
-        finally:
-            site.server.stop()
+    try:
+        cores = load.two_cores()
+        with tempfile.TemporaryDirectory(prefix="callbridge-flood-") as directory:
+            site = Site(Path(directory), cores, arguments.seconds)
+            with load.running(site.server):
+                # What the first call allocates belongs to no flood.
+                site.calm()
+                site.calm()
+                for kind in arguments.only:
+                    try:
+                        result = site.flood(kind, arguments.rate)
+                    except Exception as error:  # each flood stands alone; the others are worth having
+                        failures += 1
+                        print(f"  none  {KINDS[kind]}: {error}", file=sys.stderr)
+                        continue
+                    results[kind] = result
+                    show(result)
+    except load.FAILURES as error:
+        print(f"flood: {error}", file=sys.stderr)
+        return 2
     print(json.dumps({kind: {
         "nanoseconds_a_packet": round(result.nanoseconds), "sent": result.sent, "overflow": result.overflow,
-        "loss_percent": round(result.loss, 4), "latency_p99_ms": round(result.figures["latency"]["p99"] / 1000, 2),
+        "loss_percent": round(result.loss, 4), "latency_p99_ms": result.p99,
         "memory_growth_mebibytes": round(result.memory_growth, 2), "counted": result.counted, "holds": result.holds,
     } for kind, result in results.items()}))
     if failures:

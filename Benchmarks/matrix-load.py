@@ -20,7 +20,6 @@ over its threshold, 2 when it could not be made. Needs `swift build -c release`.
 import argparse
 import asyncio
 import json
-import os
 import re
 import statistics
 import sys
@@ -32,10 +31,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
-os.environ.setdefault("CALLBRIDGE_BINARY", str(REPOSITORY / ".build" / "release" / "callbridge"))
 
 from TestBed.callbridge import Callbridge  # noqa: E402
-from TestBed.places import free_tcp_port  # noqa: E402
+from TestBed.places import free_tcp_port, release_build  # noqa: E402
 from TestBed.processes import wait_until  # noqa: E402
 
 # Changed only in a commit that says why.
@@ -215,13 +213,14 @@ def main() -> int:
     options = arguments.parse_args()
     results = []
     try:
+        release_build()
         for name in options.only:
             homeserver = StubHomeserver()
             with tempfile.TemporaryDirectory() as directory:
                 callbridge = Callbridge(Path(directory), f"http://127.0.0.1:{homeserver.port}",
                                         settings={"logging": {"level": "warning"}})
-                callbridge.start()
                 try:
+                    callbridge.start()
                     wait_until(callbridge.is_ready, 30, "Callbridge is ready")
                     wait_until(lambda: callbridge.rows("SELECT count(*) FROM room_errands") == [(0,)], 30,
                                "the room is known")
@@ -230,7 +229,7 @@ def main() -> int:
                 finally:
                     callbridge.stop()
     except (OSError, RuntimeError, AssertionError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"matrix-load: {error}", file=sys.stderr)
         return 2
     for result in results:
         holds = result["value"] < result["threshold"]

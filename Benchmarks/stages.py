@@ -8,17 +8,17 @@
 
     Benchmarks/stages.py [--seconds 15] [--svg FILE] [load-test option ...]
 
-Without options of the load test: 1→100, paced. Samples the server's threads with perf, finds the stage of each sample by
-the functions on its stack, and divides the processor time that the load test measured, so that the stages add up to
+Without options of the load test: 1→100, paced. Samples the server's threads with perf, finds the stage of each sample
+by the functions on its stack, and divides the processor time that the load test measured, so that the stages add up to
 what a packet costs. Prints a table and, as the last line, JSON. Exit 2 when it could not be measured.
 
-Needs `swift build -c release`, two processors, and perf (Debian's package linux-perf) with the rights of root.
+Needs `swift build -c release`, two processors, perf (Debian's package linux-perf) with the rights of root, and Swift's
+toolchain, which tells the functions' names.
 """
 
 import argparse
 import collections
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -30,8 +30,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
-from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
-from TestBed.places import release_build  # noqa: E402
+from TestBed import load  # noqa: E402
 
 FREQUENCY = 1999
 # Where nothing is measured yet: the load test joins, settles and waits for quiet.
@@ -55,23 +54,16 @@ STAGES = [
 STAGE_PATTERNS = [(name, re.compile(pattern)) for name, pattern in STAGES]
 
 
-def measure(directory: Path, seconds: int, load: list[str]) -> tuple[dict, Path]:
+def measure(directory: Path, seconds: int, options: list[str]) -> tuple[dict, Path]:
     """The figures of the load test, and what perf recorded meanwhile."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise RuntimeError("server and tester need a core each — there is one — another machine")
-    if shutil.which("perf") is None:
-        raise RuntimeError("perf is missing — PATH — install Debian's package linux-perf")
+    cores = load.two_cores()
+    for program, remedy in (("perf", "install Debian's package linux-perf"),
+                            ("swift-demangle", "add the toolchain's usr/bin, where swift is")):
+        if shutil.which(program) is None:
+            raise RuntimeError(f"{program} is missing — PATH — {remedy}")
     record = directory / "perf.data"
-    server = Callbridge(directory / "server", launcher=("taskset", "--cpu-list", str(cores[0])), settings={
-        "room": {"auto_create": True}, "logging": {"level": "warning"}})
-    server.start()
-    try:
-        tester = subprocess.Popen(
-            ["taskset", "--cpu-list", str(cores[1]), str(release_build()), "load-test", "--url", server.websocket_url,
-             "--server-pid", str(server.process.pid), "--duration", str(seconds), "--json", "-", *load],
-            env={**clean_environment(), "LIVEKIT_API_KEY": server.api_key, "LIVEKIT_API_SECRET": server.api_secret},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    with load.running(load.callbridge(directory / "server", cores[0])) as server, \
+            load.tester(server, cores[1:], seconds, *options) as tester:
         assert tester.stderr is not None
         said = ""
         while MEASURING not in said and (line := tester.stderr.readline()):
@@ -79,17 +71,15 @@ def measure(directory: Path, seconds: int, load: list[str]) -> tuple[dict, Path]
         if MEASURING not in said:
             raise RuntimeError(f"the load test did not begin: {said.strip()}")
         recorder = subprocess.run(
-            ["taskset", "--cpu-list", str(cores[1]), "perf", "record", "--quiet", "--event", "cpu-clock", "--freq",
+            [*load.pinned(cores[1]), "perf", "record", "--quiet", "--event", "cpu-clock", "--freq",
              str(FREQUENCY), "--call-graph", "fp", "--pid", str(server.process.pid), "--output", str(record), "--",
              "sleep", str(max(1, seconds - 1))], capture_output=True, text=True, check=False)
-        output, rest = tester.communicate(timeout=120)
-    finally:
-        server.stop()
-    if tester.returncode != 0:
-        raise RuntimeError((rest.strip().splitlines() or ["the load test failed"])[-1])
+        figures = load.figures(tester, seconds)
+    if not figures["received"]:
+        raise RuntimeError("nothing was forwarded — the load test's figures — without --no-audio, --no-video")
     if recorder.returncode != 0 or not record.exists():
         raise RuntimeError(f"perf recorded nothing — {recorder.stderr.strip()} — is this root?")
-    return json.loads(output), record
+    return figures, record
 
 
 def stacks(record: Path) -> collections.Counter:
@@ -97,10 +87,8 @@ def stacks(record: Path) -> collections.Counter:
     text = subprocess.run(
         ["perf", "script", "--input", str(record), "--fields", "comm,ip,sym,dso"], capture_output=True, text=True,
         check=True).stdout
-    if shutil.which("swift-demangle"):
-        text = subprocess.run(
-            ["swift-demangle", "--simplified", "--compact"], input=text, capture_output=True, text=True,
-            check=True).stdout
+    text = subprocess.run(
+        ["swift-demangle", "--simplified", "--compact"], input=text, capture_output=True, text=True, check=True).stdout
     counts: collections.Counter = collections.Counter()
     for block in text.split("\n\n"):
         lines = [line for line in block.splitlines() if line.strip()]
@@ -175,14 +163,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Samples where a forwarded packet's time goes.")
     parser.add_argument("--seconds", type=int, default=15, help="how long is measured (default: 15)")
     parser.add_argument("--svg", type=Path, help="write a flame graph")
-    arguments, load = parser.parse_known_args()
-    load = load or ["--subscribers", "100"]
+    arguments, options = parser.parse_known_args()
+    options = options or ["--subscribers", "100"]
     try:
-        os.environ["CALLBRIDGE_BINARY"] = str(release_build())
         with tempfile.TemporaryDirectory(prefix="callbridge-stages-") as directory:
-            figures, record = measure(Path(directory), arguments.seconds, load)
+            figures, record = measure(Path(directory), arguments.seconds, options)
             counts = stacks(record)
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+    except load.FAILURES as error:
         print(f"stages: {error}", file=sys.stderr)
         return 2
     total = sum(counts.values())
@@ -193,7 +180,7 @@ def main() -> int:
     shares: collections.Counter = collections.Counter()
     for stack, count in counts.items():
         shares[stage(stack)] += count
-    print(f"  {cost:6.0f} ns  100.0 %  a forwarded packet: load-test {' '.join(load)}; {total:,} samples, loss "
+    print(f"  {cost:6.0f} ns  100.0 %  a forwarded packet: load-test {' '.join(options)}; {total:,} samples, loss "
           f"{figures['loss_percent']:.2f} %")
     for name, _ in STAGES:
         share = shares[name] / total
@@ -202,7 +189,7 @@ def main() -> int:
         print(f"  {note}", file=sys.stderr)
     if arguments.svg:
         arguments.svg.write_text(flame_graph(
-            counts, f"callbridge load-test {' '.join(load)}: {cost:.0f} ns a forwarded packet, {total:,} samples"))
+            counts, f"callbridge load-test {' '.join(options)}: {cost:.0f} ns a forwarded packet, {total:,} samples"))
     print(json.dumps({"nanoseconds_a_packet": round(cost), "samples": total, "stages": {
         name: round(cost * shares[name] / total) for name, _ in STAGES}}))
     return 0

@@ -9,18 +9,18 @@
     Benchmarks/stalls.py [--seconds 600] [--subscribers 100]
 
 One sender's audio and video go to all subscribers, server on one core and tester on another. Beside each of them runs a
-witness: a program of the highest priority that only sleeps, a millisecond at a time. When it wakes up late, nothing could
-run on that core: the machine below was doing something else. It also notes when the thread that it watches was ready and
-another program ran; other threads of its own process are not another program. From each stretch of time in which
-packets were more than 5 ms late, the pauses of the server's core are taken off, and one of the tester's in which the stretch
-began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a whole: a twentieth
-of it were pauses, and shorter ones between are not seen.
+witness: a program of the highest priority that only sleeps, a millisecond at a time. When it wakes up late, nothing
+could run on that core: the machine below was doing something else. It also notes when the thread that it watches was
+ready and another program ran; other threads of its own process are not another program. From each stretch of time in
+which packets were more than 5 ms late, the pauses of the server's core are taken off, and one of the tester's in which
+the stretch began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a
+whole: a twentieth of it were pauses, and shorter ones between are not seen.
 
 Prints the delays and the stalls with whose they were. The last line is JSON. Exit 1 when a stall or a delay is over its
 threshold, 2 when something could not be measured.
 
-Needs `swift build -c release`, two processors, and to be allowed real-time priority (root). Run it on a machine that does
-nothing else.
+Needs `swift build -c release`, two processors, and to be allowed real-time priority (root). Run it on a machine that
+does nothing else.
 """
 
 import argparse
@@ -37,8 +37,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
 
-from TestBed.callbridge import Callbridge, clean_environment  # noqa: E402
-from TestBed.places import release_build  # noqa: E402
+from TestBed import load  # noqa: E402
 
 # Changed only in a commit that says why. Microseconds.
 STALL = 5_000
@@ -85,7 +84,10 @@ def watch(core: int, thread: Path) -> None:
 
     signal.signal(signal.SIGTERM, tell)
     os.sched_setaffinity(0, {core})
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_max(os.SCHED_FIFO)))
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_max(os.SCHED_FIFO)))
+    except PermissionError:
+        sys.exit(2)
     statistics = os.open(thread / "schedstat", os.O_RDONLY)
     # The processor time of its process, clock_getcpuclockid(3).
     process = ~int(thread.parts[2]) << 3 | 2
@@ -166,27 +168,19 @@ def judged(stall: dict, server: list[tuple[int, int, int]], tester: list[tuple[i
             "is_own": own > (DISTURBED_STALL if is_disturbed else STALL)}
 
 
-def measure(program: Path, cores: list[int], seconds: int, subscribers: int) -> tuple[dict, list[list]]:
+def measure(seconds: int, subscribers: int) -> tuple[dict, list[list]]:
     """The load test's figures, and for each core when it did not run what was ready."""
+    cores = load.two_cores()
     with tempfile.TemporaryDirectory(prefix="callbridge-stalls-") as directory, ExitStack() as stack:
-        server = Callbridge(Path(directory), launcher=("taskset", "--cpu-list", str(cores[0])), settings={
-            "room": {"auto_create": True}, "logging": {"level": "warning"}})
-        server.start()
-        stack.callback(server.stop)
-        environment = {
-            **clean_environment(), "LIVEKIT_API_KEY": server.api_key, "LIVEKIT_API_SECRET": server.api_secret}
+        server = stack.enter_context(load.running(load.callbridge(Path(directory), cores[0])))
         # Its progress is shown as it comes.
-        tester = stack.enter_context(subprocess.Popen(
-            ["taskset", "--cpu-list", str(cores[1]), str(program), "load-test", "--url", server.websocket_url,
-             "--subscribers", str(subscribers), "--server-pid", str(server.process.pid), "--duration", str(seconds),
-             "--json", "-"], env=environment, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL))
+        tester = stack.enter_context(load.tester(
+            server, cores[1:], seconds, "--subscribers", str(subscribers), stderr=None))
         threads = [media_thread(server.process.pid), Path(f"/proc/{tester.pid}/task/{tester.pid}")]
         witnesses = [stack.enter_context(Witness(*pair)) for pair in zip(cores, threads)]
-        output, _ = tester.communicate(timeout=120 + seconds)
-        if tester.returncode != 0:
-            raise RuntimeError("the load test could not be run — see above")
+        figures = load.figures(tester, seconds)
         pauses = [witness.pauses() for witness in witnesses]
-    return json.loads(output), pauses
+    return figures, pauses
 
 
 def main() -> int:
@@ -197,26 +191,21 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.witness is not None:
         watch(int(arguments.witness[0]), Path(arguments.witness[1]))
-    cores = sorted(os.sched_getaffinity(0))
     try:
-        program = release_build()
-        os.environ["CALLBRIDGE_BINARY"] = str(program)
-        if len(cores) < 2:
-            raise RuntimeError("server and tester need a core each — there is one — another machine")
-        figures, pauses = measure(program, cores, arguments.seconds, arguments.subscribers)
-    except (OSError, RuntimeError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        figures, pauses = measure(arguments.seconds, arguments.subscribers)
+        p50, p99, most = [load.value(figures, "latency", name) for name in ("p50", "p99", "max")]
+    except load.FAILURES as error:
         print(f"stalls: {error}", file=sys.stderr)
         return 2
 
-    latency = figures["latency"]
     both = pauses[0] + pauses[1]
     disturbed = disturbed_seconds(both)
     stalls = [judged(stall, *pauses, disturbed) for stall in figures["stalls"]]
     own = [stall for stall in stalls if stall["is_own"]]
     longest = max((lost for _, _, lost in both), default=0)
-    holds = not own and latency["p50"] <= P50 and latency["p99"] <= P99 and figures["lost"] == 0
+    holds = not own and p50 <= P50 and p99 <= P99 and figures["lost"] == 0
     print(f"  {'pass' if holds else 'OVER'}  {figures['received']:,} packets, {figures['lost']} lost; p50 "
-          f"{latency['p50'] / 1000:.2f}, p99 {latency['p99'] / 1000:.2f}, most {latency['max'] / 1000:.2f} ms")
+          f"{p50 / 1000:.2f}, p99 {p99 / 1000:.2f}, most {most / 1000:.2f} ms")
     print(f"        {len(stalls)} times packets were more than {STALL // 1000} ms late; the machine paused {len(both)} "
           f"times, {longest / 1000:.1f} ms at most, and disturbed {len(disturbed)} seconds; {len(own)} stalls are the "
           "server's")
@@ -224,8 +213,8 @@ def main() -> int:
         print(f"        {stall['length'] / 1000:.1f} ms, of which the machine paused for "
               f"{stall['machine'] / 1000:.1f}, {stall['packets']} sampled packets")
     print(json.dumps({
-        "latency": latency, "lost": figures["lost"], "stalls": stalls, "pauses": len(both), "longest_pause": longest,
-        "disturbed_seconds": len(disturbed), "own": len(own), "holds": holds}))
+        "latency": figures["latency"], "lost": figures["lost"], "stalls": stalls, "pauses": len(both),
+        "longest_pause": longest, "disturbed_seconds": len(disturbed), "own": len(own), "holds": holds}))
     return 0 if holds else 1
 
 

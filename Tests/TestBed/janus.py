@@ -18,25 +18,28 @@ from .processes import ServerProcess
 PLUGIN = "libjanus_videoroom.so"
 TRANSPORT = "libjanus_websockets.so"
 LIBRARIES = Path("/usr/lib")
+# Debian's packages, each with a program of it; `ip` tells which address Janus may offer.
+PACKAGES = {"janus": "janus", "iproute2": "ip"}
 
 
 class CannotInstall(Exception):
-    """Debian's package is not there and cannot be fetched here."""
+    """Debian's packages are not there and cannot be fetched here."""
 
     def __init__(self, why: object):
-        super().__init__(f"Debian's package janus cannot be installed — {why} — as root, "
-                         "apt-get install --no-install-recommends janus")
+        names = " ".join(PACKAGES)
+        super().__init__(f"Debian's packages {names} cannot be installed — {why} — as root, "
+                         f"apt-get install --no-install-recommends {names}")
 
 
 def is_installed() -> bool:
-    return shutil.which("janus") is not None
+    return all(shutil.which(program) for program in PACKAGES.values())
 
 
 def install() -> None:
-    """Debian's package, without the service that it brings along."""
+    """Debian's packages, without the service that Janus's brings along."""
     rights = [] if os.getuid() == 0 else ["sudo", "-n"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "janus"]):
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]):
         try:
             result = subprocess.run(
                 [*rights, *command[:1], "-o", "DPkg::Lock::Timeout=300", *command[1:]], env=environment,
