@@ -27,7 +27,7 @@ final class ForwardingPath {
     private var subscribers: [Subscriber] = []
     private var sequence: Int64 = 0
 
-    init(profile: SRTPProfile, subscriberCount: Int, payloadLength: Int) throws {
+    init(profile: SRTPProfile, subscriberCount: Int, isVideo: Bool, payloadLength: Int) throws {
         self.profile = profile
         self.payloadLength = payloadLength
         let loopback: UInt64 = 0x0000_FFFF_7F00_0001
@@ -42,11 +42,11 @@ final class ForwardingPath {
         turn = .allocate(capacity: 1)
         turn.initialize(to: Turn())
         track = .allocate(capacity: 1)
-        track.initialize(to: TrackRoute(isVideo: true))
+        track.initialize(to: TrackRoute(isVideo: isVideo))
         for number in 0..<subscriberCount {
             // Addresses of their own, or segmentation would join what belongs to different subscribers.
             let address = NetworkAddress(high: 0, low: loopback + UInt64(number), port: sinkPort)
-            let subscriber = try Subscriber(profile, number: UInt32(number), address: address)
+            let subscriber = try Subscriber(profile, number: UInt32(number), isVideo: isVideo, address: address)
             subscribers.append(subscriber)
             track.pointee.add(.init(stream: subscriber.stream, transport: subscriber.route, lane: 0))
         }
@@ -72,11 +72,15 @@ final class ForwardingPath {
     private func measure(packetsInTurn: Int, as pacing: String) -> Bool {
         let turns = max(1, Self.datagramsWanted / (subscribers.count * packetsInTurn))
         for _ in 0..<Self.warmUpTurns { forward(packetsInTurn) }
+        let forwarded = forwarder.packetsForwarded
         let allocations = CAllocationCount_now()
         let began = processorTime()
         for _ in 0..<turns { forward(packetsInTurn) }
         let nanoseconds = Double(processorTime() - began) / Double(turns * packetsInTurn * subscribers.count)
         let allocated = CAllocationCount_now() - allocations
+        precondition(
+            forwarder.packetsForwarded - forwarded == UInt64(turns * packetsInTurn * subscribers.count),
+            "packets were left out")
         let name = "path 1→\(subscribers.count), \(payloadLength) B, \(pacing), \(profile)"
         report(name, "\(Int(nanoseconds)) ns a packet, \(allocated) allocations\(allocated == 0 ? "" : "  OVER")")
         return allocated == 0
@@ -105,7 +109,7 @@ struct Subscriber {
     let stream: UnsafeMutablePointer<DownStream>
     let route: UnsafeMutablePointer<TransportRoute>
 
-    init(_ profile: SRTPProfile, number: UInt32, address: NetworkAddress) throws {
+    init(_ profile: SRTPProfile, number: UInt32, isVideo: Bool, address: NetworkAddress) throws {
         let keying = SRTPKeyingMaterial(profile: profile) { (bytes) throws(Never) in
             for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: index &+ Int(number)) }
         }
@@ -113,7 +117,8 @@ struct Subscriber {
         stream = .allocate(capacity: 1)
         stream.initialize(
             to: DownStream(
-                ssrc: number, rtxSSRC: 0, isVideo: true, clockRate: 90_000, firstSequence: 1, firstTimestamp: 1))
+                ssrc: number, rtxSSRC: 0, isVideo: isVideo, clockRate: isVideo ? 90_000 : 48_000, firstSequence: 1,
+                firstTimestamp: 1))
         stream.pointee.isFlowing = true
         stream.pointee.negotiated(payloadType: 96, rtxPayloadType: 0, descriptorID: 0)
         route = .allocate(capacity: 1)
