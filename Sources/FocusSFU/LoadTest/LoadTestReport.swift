@@ -102,7 +102,9 @@ package struct LoadTestReport: Equatable, Sendable, Encodable {
     package var bottleneck: String?
 
     /// A sentence for the gravest of the disturbances that the other figures show.
-    var disturbance: String? {
+    var disturbance: String? { Self.disturbance(tester: tester, server: server) }
+
+    static func disturbance(tester: Tester, server: Server?) -> String? {
         func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
         if tester.overflow > 0 {
             return

@@ -178,6 +178,13 @@ struct LoadTestCommand: ParsableCommand {
         }
         progressLine.finish()
         try write(report)
+        guard report.falsified == 0 else {
+            throw Termination(
+                .failure,
+                cause:
+                    "\(report.falsified) of \(report.sampled) sampled packets did not decrypt, or were not what was sent",
+                source: url, fix: "see the server's log; the other figures mean nothing")
+        }
         guard report.failed == 0 else {
             throw Termination(
                 .failure, cause: "\(report.failed) of \(report.participants) participants failed",
