@@ -9,9 +9,9 @@
 #   Wire ◀ STUN RTP RTCP SDP Codecs ◀ ICE DTLS SRTP SCTP ◀ Routing ◀ Generated ◀ Tokens HTTP ◀ Signalling
 #     ◀ Rooms MediaPlane Mirror Server ◀ LoadTest ◀ Echo
 #
-# Folders of one layer do not use each other, but for Rooms, MediaPlane, Mirror and Server, which are the shell around the rest;
-# the session of a signal socket is part of the shell, too. The layers up to Routing are free of input and output, so they import no
-# library that does any.
+# Folders of one layer do not use each other, but for Rooms, MediaPlane, Mirror and Server, which are the shell around
+# the rest; the session of a signal socket is part of the shell, too. The layers up to Routing are free of input and
+# output, so they import no library that does any.
 #
 #   Scripts/check-layers.sh
 #

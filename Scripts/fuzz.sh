@@ -47,8 +47,8 @@ done
 build=.build/fuzz
 mkdir -p "$build/found" "$build/corpus" "$build/logs"
 
-# Continuous integration tries the same inputs each time, so that a change is judged by what it changes; everybody else's
-# runs try others.
+# Continuous integration tries the same inputs each time, so that a change is judged by what it changes; everybody
+# else's runs try others.
 seed=0
 [ -z "${CI:-}" ] || seed=1
 
@@ -56,8 +56,8 @@ seed=0
 export SWIFT_BACKTRACE=enable=no
 
 # Optimised, or a minute would not be long; traps and preconditions stay in. Testable, so that the parsers which nobody
-# outside the target calls are reached too. Both sanitizers are named once more in one option, as the compiler follows only
-# the last of those the package manager makes, and would leave out the coverage.
+# outside the target calls are reached too. Both sanitizers are named once more in one option, as the compiler follows
+# only the last of those the package manager makes, and would leave out the coverage.
 for fuzzer in "${fuzzers[@]}"; do
     echo "fuzz: building $fuzzer"
     CALLBRIDGE_FUZZ=1 swift build --quiet -c release --scratch-path "$build" --product "Fuzz$fuzzer" \

@@ -9,8 +9,8 @@
 #   Scripts/generate-protobuf.sh            write the files
 #   Scripts/generate-protobuf.sh --check    compare only; exit 1 and show the differences
 #
-# Needs protoc and its types (Debian: protobuf-compiler, libprotobuf-dev) and a Swift toolchain; the Swift plugin is built
-# once, from the swift-protobuf release below, into CALLBRIDGE_PROTOBUF_TOOLS (default .build/protobuf-tools).
+# Needs protoc and its types (Debian: protobuf-compiler, libprotobuf-dev) and a Swift toolchain; the Swift plugin is
+# built once, from the swift-protobuf release below, into CALLBRIDGE_PROTOBUF_TOOLS (default .build/protobuf-tools).
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

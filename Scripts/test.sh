@@ -61,8 +61,8 @@ run_generated() {
     }
 }
 
-# One after the other: tests that wait for sockets must not wait for the processor as well. A hanging one must not hold up
-# everything else.
+# One after the other: tests that wait for sockets must not wait for the processor as well. A hanging one must not hold
+# up everything else.
 run_unit() { built unit-build && logged unit timeout 900 swift test --skip-build --no-parallel; }
 
 run_acceptance() {
@@ -71,7 +71,8 @@ run_acceptance() {
     local status=0
     logged first-call Scripts/first-call.sh --once || status=1
     if ! logged acceptance "$testbed/clients/bin/python" -m pytest Tests/Acceptance; then
-        # Encoders, a browser and a homeserver share the machine's cores: what fails once is tried again alone, and named.
+        # Encoders, a browser and a homeserver share the machine's cores: what fails once is tried again alone, and
+        # named.
         echo "-- the failed ones once more"
         logged acceptance-again "$testbed/clients/bin/python" -m pytest Tests/Acceptance --last-failed || status=1
     fi

@@ -10,8 +10,8 @@ import FuzzInput
 ///
 ///     | action | length (2) | bytes | …
 ///
-/// The low bits of an action: 0 brings chunks with the header and checksum of the real peer, 1 whole packets, 2 lets the
-/// real packets of both sides arrive, 3 lets time pass.
+/// The low bits of an action: 0 brings chunks with the header and checksum of the real peer, 1 whole packets, 2 lets
+/// the real packets of both sides arrive, 3 lets time pass.
 @_cdecl("LLVMFuzzerTestOneInput")
 package func fuzzSCTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     var input = FuzzInput(start, count)

@@ -39,7 +39,8 @@ int CDatagramIO_ticker(uint32_t milliseconds) {
 }
 
 static void pollFor(struct pollfd *watched, nfds_t count, uint64_t nanoseconds) {
-    struct timespec limit = { .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
+    struct timespec limit = {
+        .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
     ppoll(watched, count, &limit, NULL);
 }
 

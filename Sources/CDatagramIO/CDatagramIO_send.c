@@ -18,8 +18,8 @@
 #define SOL_UDP 17
 #endif
 
-// The kernel takes at most 64 segments and one IP datagram's worth of bytes in a message. Four groups are looked at for each
-// destination: sizes repeat (sound, whole video packets), and a long search would cost more than it saves.
+// The kernel takes at most 64 segments and one IP datagram's worth of bytes in a message. Four groups are looked at for
+// each destination: sizes repeat (sound, whole video packets), and a long search would cost more than it saves.
 enum { maximumSegments = 32, maximumMessageBytes = 60000, maximumSearch = 4 };
 
 static int familyOf(int socket) {

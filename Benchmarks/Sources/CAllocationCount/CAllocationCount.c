@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-// The allocation functions of an executable come before those of the C library, so every caller of the process, the Swift
-// runtime and OpenSSL included, gets these. glibc's own are below them under their reserved names.
+// The allocation functions of an executable come before those of the C library, so every caller of the process, the
+// Swift runtime and OpenSSL included, gets these. glibc's own are below them under their reserved names.
 
 #include "CAllocationCount.h"
 

@@ -8,8 +8,9 @@ import CDatagramIO
 @testable import FocusSFU
 import Glibc
 
-/// A turn of packets on its way to subscribers as the product forwards it: admission, header, encryption, batch and system
-/// call. The datagrams go to a socket on loopback that nobody reads, so that the kernel's receiving side costs little.
+/// A turn of packets on its way to subscribers as the product forwards it: admission, header, encryption, batch and
+/// system call. The datagrams go to a socket on loopback that nobody reads, so that the kernel's receiving side costs
+/// little.
 final class ForwardingPath {
     static let profiles = SRTPProfile.allCases
 

@@ -7,8 +7,8 @@ import CDatagramIO
 import CHotLoop
 @testable import FocusSFU
 
-/// Admission, header, encryption and the note of the datagram for a hundred subscribers, without the system call, beside
-/// the same loop in C, which has no admission: no layers, no window of what was sent, no statistics.
+/// Admission, header, encryption and the note of the datagram for a hundred subscribers, without the system call,
+/// beside the same loop in C, which has no admission: no layers, no window of what was sent, no statistics.
 enum HotLoop {
     private static let subscriberCount = 100
     private static let payloadLength = 1_200

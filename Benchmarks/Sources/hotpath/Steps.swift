@@ -23,7 +23,8 @@ enum Steps {
         return holds
     }
 
-    /// Runs `body` until it is warm, then often, and reports the time of one turn. Returns how often memory was allocated.
+    /// Runs `body` until it is warm, then often, and reports the time of one turn. Returns how often memory was
+    /// allocated.
     @discardableResult
     private static func time(_ name: String, turns: Int, _ body: (Int) throws -> Void) rethrows -> UInt {
         for turn in 0..<(turns / 10) { try body(turn) }
@@ -166,8 +167,8 @@ enum Steps {
         }
     }
 
-    /// What a client takes that begins a handshake and never goes on: the connection with the first flight and the signature in
-    /// it, and each further ClientHello, with the flights that it has repeated until it is given up.
+    /// What a client takes that begins a handshake and never goes on: the connection with the first flight and the
+    /// signature in it, and each further ClientHello, with the flights that it has repeated until it is given up.
     private static func halfOpenHandshakes() throws {
         let context = try DTLSContext(certificate: DTLSCertificate(unixTimeSeconds: UnixClock.seconds()))
         let now = MonotonicTime(nanoseconds: 1_000_000_000)

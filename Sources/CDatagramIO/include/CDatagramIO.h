@@ -56,8 +56,8 @@ typedef struct {
 /// scope. Returns how many there are, at most `count`.
 uint32_t CDatagramIO_interface_addresses(CDatagramIO_datagram *addresses, uint32_t count);
 
-/// A batch of `count` slots of `capacity` bytes each; slot i begins at memory + i * capacity. NULL when out of memory, or for
-/// more than 255 slots.
+/// A batch of `count` slots of `capacity` bytes each; slot i begins at memory + i * capacity. NULL when out of memory,
+/// or for more than 255 slots.
 CDatagramIO_batch *CDatagramIO_batch_create(uint32_t count, uint32_t capacity);
 void CDatagramIO_batch_destroy(CDatagramIO_batch *batch);
 
@@ -69,8 +69,8 @@ int CDatagramIO_open(uint64_t high, uint64_t low, uint16_t port, int bufferBytes
 int CDatagramIO_receive(int socket, CDatagramIO_batch *batch);
 
 /// Sends the first `used` slots; those of equal size for one destination leave as one segmented message, also when they
-/// belong to several RTP streams. Packets of one stream keep their order. Returns how many slots are done with: all, or,
-/// when a buffer was full, fewer, and then the length of those is 0. `unreachable` is how many of them the kernel
+/// belong to several RTP streams. Packets of one stream keep their order. Returns how many slots are done with: all,
+/// or, when a buffer was full, fewer, and then the length of those is 0. `unreachable` is how many of them the kernel
 /// refused for their destination's sake; `sentMessages` grows by the messages that they left in.
 uint32_t CDatagramIO_send(
     int socket, CDatagramIO_batch *batch, uint32_t used, uint32_t *unreachable, uint64_t *sentMessages);
@@ -78,8 +78,8 @@ uint32_t CDatagramIO_send(
 /// How full the socket's receive buffer is, in percent; 0 when the system does not say.
 uint32_t CDatagramIO_receive_backlog(int socket);
 
-/// Our address from which the kernel sends to a peer when it is not told one, into `low` and `high`. 1, or 0 when it has no
-/// way there.
+/// Our address from which the kernel sends to a peer when it is not told one, into `low` and `high`. 1, or 0 when it
+/// has no way there.
 int CDatagramIO_source(uint64_t peerHigh, uint64_t peerLow, uint16_t port, uint64_t *high, uint64_t *low);
 
 /// Has the processor fetch what will be read or written in a moment.

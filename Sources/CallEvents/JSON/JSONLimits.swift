@@ -11,8 +11,8 @@ package struct JSONLimits: Equatable, Sendable {
     package var valueCount: Int
     /// Arrays and objects inside one another. The parser recurses once a level, so this bounds the stack.
     package var depth: Int
-    /// Values in an element of a list that is a member of the outermost object. One that holds more, or is too deep, counts as
-    /// null, so that it does not cost what stands beside it; nil: it costs the whole document.
+    /// Values in an element of a list that is a member of the outermost object. One that holds more, or is too deep,
+    /// counts as null, so that it does not cost what stands beside it; nil: it costs the whole document.
     package var elementValueCount: Int?
 
     package init(byteCount: Int, valueCount: Int, depth: Int = 64, elementValueCount: Int? = nil) {

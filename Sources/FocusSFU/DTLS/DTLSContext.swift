@@ -7,11 +7,11 @@ internal import COpenSSLShims
 
 /// The settings that all DTLS connections of the process share: certificate, ciphers, SRTP profiles.
 ///
-/// DTLS 1.2 only (RFC 8827 §6.5), forward-secret AEAD suites, no resumption, no renegotiation. Every certificate passes at
-/// this level: ``DTLSSession`` compares its fingerprint before any key leaves.
+/// DTLS 1.2 only (RFC 8827 §6.5), forward-secret AEAD suites, no resumption, no renegotiation. Every certificate passes
+/// at this level: ``DTLSSession`` compares its fingerprint before any key leaves.
 ///
-/// Sendable because nothing changes after `init`, and OpenSSL counts references to a context atomically, which is all that
-/// making connections from several threads does to it.
+/// Sendable because nothing changes after `init`, and OpenSSL counts references to a context atomically, which is all
+/// that making connections from several threads does to it.
 package final class DTLSContext: @unchecked Sendable {
     package let fingerprint: CertificateFingerprint
     let context: OpaquePointer

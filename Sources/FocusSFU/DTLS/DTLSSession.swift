@@ -233,9 +233,9 @@ package final class DTLSSession {
 
     /// Has OpenSSL write the flight again under new record numbers.
     ///
-    /// New numbers matter: a peer that has received our last flight but lost its own answer would take a copy of the old
-    /// records for a replay and never answer. OpenSSL repeats only when its timer, which reads the wall clock, has expired
-    /// too; should that clock have been set back, the kept datagrams go out as they were.
+    /// New numbers matter: a peer that has received our last flight but lost its own answer would take a copy of the
+    /// old records for a replay and never answer. OpenSSL repeats only when its timer, which reads the wall clock, has
+    /// expired too; should that clock have been set back, the kept datagrams go out as they were.
     private func repeatFlight(at now: MonotonicTime) {
         ERR_clear_error()
         setTimer(milliseconds: retransmitter.nextWaitMilliseconds)

@@ -5,8 +5,9 @@
 
 /// Keeps the last handshake flight and says when to send it again (RFC 6347 §4.2.4).
 ///
-/// The first wait is 100 ms, and each one after is twice as long up to 4 s. The RFC suggests 1 s to 60 s; ICE has just shown
-/// that the path works, so a lost flight is better repeated soon, and twelve repetitions, OpenSSL's limit, fill 30 s.
+/// The first wait is 100 ms, and each one after is twice as long up to 4 s. The RFC suggests 1 s to 60 s; ICE has just
+/// shown that the path works, so a lost flight is better repeated soon, and twelve repetitions, OpenSSL's limit, fill
+/// 30 s.
 struct FlightRetransmitter {
     static let firstWaitMilliseconds: UInt64 = 100
     static let longestWaitMilliseconds: UInt64 = 4_000

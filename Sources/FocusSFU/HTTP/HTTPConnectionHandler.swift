@@ -13,8 +13,8 @@ import NIOWebSocket
 ///       │              │                │           └──▶ lingering ─▶ closed
 ///       └── refused ───┴──▶ writing     └─ accepted ──▶ upgraded
 ///
-/// While a request is deciding or writing nothing is read from the socket; what was parsed ahead waits in a short queue.
-/// Runs on the channel's event loop.
+/// While a request is deciding or writing nothing is read from the socket; what was parsed ahead waits in a short
+/// queue. Runs on the channel's event loop.
 final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = Never

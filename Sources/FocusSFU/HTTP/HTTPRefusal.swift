@@ -7,7 +7,8 @@ import Synchronization
 
 /// Why the HTTP server turned something away. Each refusal is counted once, by its cause.
 ///
-/// Answers that a route's own handler makes (401, 404 of a room, …) are not refusals of the server and not counted here.
+/// Answers that a route's own handler makes (401, 404 of a room, …) are not refusals of the server and not counted
+/// here.
 package enum HTTPRefusal: Int, CaseIterable, Sendable {
     /// Above the limit of open connections; answered 503 and closed.
     case tooManyConnections

@@ -62,8 +62,8 @@ package enum WebSocketDecision: Sendable {
 
 /// The owner's end of one WebSocket.
 ///
-/// Every method is called on the connection's event loop, in order, and must not block. ``closed(_:)`` is called exactly
-/// once and is the last call.
+/// Every method is called on the connection's event loop, in order, and must not block. ``closed(_:)`` is called
+/// exactly once and is the last call.
 package protocol WebSocketHandler: AnyObject, Sendable {
     func received(_ message: WebSocketMessage)
     func closed(_ reason: WebSocketCloseReason)

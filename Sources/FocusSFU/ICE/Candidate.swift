@@ -50,8 +50,8 @@ package struct Candidate: Hashable, Sendable {
 
     /// The longest line that is read.
     package static let lineByteLimit = 1024
-    /// The longest address or name (RFC 1035 §2.3.4) and the longest fragment (RFC 8839 §5.4), so that whatever was read can
-    /// be written as a line that is read again.
+    /// The longest address or name (RFC 1035 §2.3.4) and the longest fragment (RFC 8839 §5.4), so that whatever was
+    /// read can be written as a line that is read again.
     private static let fieldByteLimit = 256
 
     package var foundation: String
@@ -83,8 +83,9 @@ package struct Candidate: Hashable, Sendable {
         self.tcpType = transport == .tcp ? .passive : nil
     }
 
-    /// Reads the value with or without `a=` and `candidate:`; nil when a field is missing or out of range, the transport or
-    /// kind is one we do not speak, or not all is ASCII, as the grammar has it. Unknown extension pairs are skipped.
+    /// Reads the value with or without `a=` and `candidate:`; nil when a field is missing or out of range, the
+    /// transport or kind is one we do not speak, or not all is ASCII, as the grammar has it. Unknown extension pairs
+    /// are skipped.
     package init?(line: String) {
         guard line.utf8.count <= Self.lineByteLimit, line.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
         var rest = line[...]

@@ -18,8 +18,8 @@ package struct ICECredentials: Hashable, Sendable {
     package let usernameFragment: String
     package let password: String
 
-    /// The characters of a fragment of ours as one number: what a table of peers is kept by. Nil for another length, which
-    /// none of ours has.
+    /// The characters of a fragment of ours as one number: what a table of peers is kept by. Nil for another length,
+    /// which none of ours has.
     static func key(ofUsernameFragment bytes: some Collection<UInt8>) -> UInt64? {
         guard bytes.count == usernameFragmentLength else { return nil }
         return bytes.reduce(0) { $0 << 8 | UInt64($1) }

@@ -42,7 +42,8 @@ package struct ICELiteAgent: Sendable {
     package static let failedAfterMilliseconds: UInt64 = 15_000
     /// Addresses remembered; the one silent longest makes room.
     package static let pathLimit = 16
-    /// Checks with a wrong password, in ``failureWindowMilliseconds``, after which strangers' are not looked at any more.
+    /// Checks with a wrong password, in ``failureWindowMilliseconds``, after which strangers' are not looked at any
+    /// more.
     package static let failureLimit = 64
     package static let failureWindowMilliseconds: UInt64 = 1_000
     /// A check is far shorter; what is longer is not read.
@@ -110,8 +111,9 @@ package struct ICELiteAgent: Sendable {
         pending = Generation(credentials)
     }
 
-    /// True when so many checks had a wrong password lately that one from an unknown address is not worth its price. Costs
-    /// next to nothing, unlike a look at the check. The peer's own known paths, and with them consent, are not touched.
+    /// True when so many checks had a wrong password lately that one from an unknown address is not worth its price.
+    /// Costs next to nothing, unlike a look at the check. The peer's own known paths, and with them consent, are not
+    /// touched.
     package func turnsAway(_ address: NetworkAddress, at now: MonotonicTime) -> Bool {
         failures.count >= Self.failureLimit && isFailureWindow(at: now) && !isValidPath(address)
     }

@@ -7,8 +7,8 @@ import Dispatch
 import Logging
 import NIOPosix
 
-/// A call that a new process makes with itself, to find out whether media works on this machine and to have the code of a
-/// call in memory before the first real one needs it.
+/// A call that a new process makes with itself, to find out whether media works on this machine and to have the code of
+/// a call in memory before the first real one needs it.
 ///
 /// Two participants, HTTP, ICE, DTLS and SRTP, all over loopback, through a focus of its own with ports that the system
 /// chooses: nothing of it is seen in the real one.

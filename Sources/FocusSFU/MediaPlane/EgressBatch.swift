@@ -8,9 +8,9 @@ import CDatagramIO
 /// Datagrams waiting to be sent by one thread: fixed slots, flushed when full and at the end of every turn. A handle on
 /// memory allocated once, so that the packet path touches no stored property of a class.
 ///
-/// Order: first in, first out for each stream to a destination. When the kernel's buffer is full, what is left of the flush is
-/// thinned out: sound and control messages wait for the next flush, then packets of key frames as far as there is room;
-/// everything else is lost and counted by what it was.
+/// Order: first in, first out for each stream to a destination. When the kernel's buffer is full, what is left of the
+/// flush is thinned out: sound and control messages wait for the next flush, then packets of key frames as far as there
+/// is room; everything else is lost and counted by what it was.
 struct EgressBatch {
     static let slotCount = 128
     static let slotCapacity = 2048

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// What is kept of streams that a transport has freed, should their SSRC go on: after a change of codec, or when a section
-/// comes back.
+/// What is kept of streams that a transport has freed, should their SSRC go on: after a change of codec, or when a
+/// section comes back.
 ///
 /// The rollover counter of SRTP is nowhere in the packets (RFC 3711 §3.3.1), and clients stop sending mid and rid once
 /// they know us to have read them, so a stream that began anew would stay undecipherable or unknown. The replay window

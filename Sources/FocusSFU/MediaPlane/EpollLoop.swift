@@ -12,14 +12,15 @@ import Synchronization
 /// Jobs of the actor and closures from other threads arrive through the inbox in order; a socket's readiness and the
 /// tick are delivered on the same thread, so the actor's state is touched by this thread alone.
 ///
-/// Waking: a producer writes the eventfd only when the loop may sleep. The loop works off its inbox, arms `mayBeAsleep`,
-/// looks once more and only then sleeps, so no work is left behind. The tick is a timer that runs by itself: a time limit
-/// for each sleep would have the kernel set and stop one around every datagram.
+/// Waking: a producer writes the eventfd only when the loop may sleep. The loop works off its inbox, arms
+/// `mayBeAsleep`, looks once more and only then sleeps, so no work is left behind. The tick is a timer that runs by
+/// itself: a time limit for each sleep would have the kernel set and stop one around every datagram.
 ///
-/// Reading: at once, but while datagrams come often, reads are spaced (``ReadSpacing``). Work and ticks do not wait for that.
+/// Reading: at once, but while datagrams come often, reads are spaced (``ReadSpacing``). Work and ticks do not wait for
+/// that.
 ///
-/// Fairness: work has ``workNanoseconds`` at a time, then the socket and the tick have their turn. A crowd that joins, or a
-/// flood of messages, delays itself and no media.
+/// Fairness: work has ``workNanoseconds`` at a time, then the socket and the tick have their turn. A crowd that joins,
+/// or a flood of messages, delays itself and no media.
 package final class EpollLoop: SerialExecutor, @unchecked Sendable {
     // Safety of @unchecked: `inbox` is guarded by `lock`; `thread` is written once before the thread serves work, and
     // `ticker` before it is made; everything else is immutable or atomic.

@@ -5,8 +5,8 @@
 
 /// RTCP that the focus originates: reports, retransmission requests, key frame requests, transport feedback.
 ///
-/// To publishers: receiver reports each second, NACK, PLI, transport-wide feedback. To subscribers: sender reports in the
-/// publisher's own clock, with SDES, so that sound and picture of one participant stay together.
+/// To publishers: receiver reports each second, NACK, PLI, transport-wide feedback. To subscribers: sender reports in
+/// the publisher's own clock, with SDES, so that sound and picture of one participant stay together.
 enum FeedbackWriter {
     static let reportIntervalMilliseconds: UInt64 = 1_000
     static let senderReportIntervalMilliseconds: UInt64 = 3_000

@@ -38,8 +38,8 @@ final class Forwarder {
         return drops
     }
 
-    /// Forwards a turn to all subscribers. What one of them gets leaves in one flush, so that packets of equal size can be
-    /// one segmented message, of whatever tracks they are: a large turn is therefore forwarded lane by lane.
+    /// Forwards a turn to all subscribers. What one of them gets leaves in one flush, so that packets of equal size can
+    /// be one segmented message, of whatever tracks they are: a large turn is therefore forwarded lane by lane.
     @inline(__always)
     func forward(_ turn: UnsafeMutablePointer<Turn>) {
         guard turn.pointee.trackCount > 1, turn.pointee.datagramCount > EgressBatch.slotCount else {
@@ -48,8 +48,8 @@ final class Forwarder {
         for lane in 0..<SharedTurn.laneCount { forward(turn, lane: lane) }
     }
 
-    /// Forwards a turn to all subscribers or to those of one lane, track by track and subscriber by subscriber. Each turn
-    /// begins with another of them, for the last are the first to lose packets when the kernel takes no more.
+    /// Forwards a turn to all subscribers or to those of one lane, track by track and subscriber by subscriber. Each
+    /// turn begins with another of them, for the last are the first to lose packets when the kernel takes no more.
     @inline(__always)
     func forward(_ turn: UnsafeMutablePointer<Turn>, lane: UInt8?) {
         for trackIndex in 0..<turn.pointee.trackCount {

@@ -7,8 +7,8 @@ import Logging
 import NIOConcurrencyHelpers
 import Synchronization
 
-/// One thread with its UDP port and the rooms that live on it. The actor's executor is that thread, so everything a room
-/// touches is touched there alone; other threads ask by `await` or ``post(_:)``.
+/// One thread with its UDP port and the rooms that live on it. The actor's executor is that thread, so everything a
+/// room touches is touched there alone; other threads ask by `await` or ``post(_:)``.
 package actor MediaWorker: EpollLoop.Client {
     package nonisolated let index: Int
     private nonisolated let loop: EpollLoop
@@ -18,8 +18,8 @@ package actor MediaWorker: EpollLoop.Client {
     private nonisolated let shared: SharedTurn
     private nonisolated let neighbours = Neighbours()
     private let log: Logger
-    /// Touched on the loop's thread alone, by this actor and by what the loop calls. Proving that anew at every datagram
-    /// (`assumeIsolated`) would cost as much as reading it.
+    /// Touched on the loop's thread alone, by this actor and by what the loop calls. Proving that anew at every
+    /// datagram (`assumeIsolated`) would cost as much as reading it.
     private nonisolated(unsafe) let plane: MediaPlane
     private var rooms: [String: Room] = [:]
     private var mirrors: [String: MirrorRoom] = [:]

@@ -3,10 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// What a worker does when packets come faster than it can forward them: it sheds video before sound, and packets that other
-/// pictures depend on last, so that the kernel does not have to drop at random.
+/// What a worker does when packets come faster than it can forward them: it sheds video before sound, and packets that
+/// other pictures depend on last, so that the kernel does not have to drop at random.
 ///
-/// How far behind the worker is shows in its socket's receive buffer. Shedding starts at a threshold and ends at a lower one.
+/// How far behind the worker is shows in its socket's receive buffer. Shedding starts at a threshold and ends at a
+/// lower one.
 struct Overload {
     /// Percent of the receive buffer at which packets outside key frames are shed, then key frames as well.
     static let videoPercent: UInt32 = 40

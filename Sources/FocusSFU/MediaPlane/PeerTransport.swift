@@ -143,7 +143,8 @@ package final class PeerTransport {
             case .usernameFragmentRetired(let fragment): plane.transports.remove(usernameFragment: fragment)
             case .pathSelected(let address):
                 route.pointee.address = address
-                // Told with every datagram it costs the kernel a tenth of the sending, so only where it would choose another.
+                // Told with every datagram it costs the kernel a tenth of the sending, so only where it would choose
+                // another.
                 let local = localOfPath[address] ?? .unspecified
                 route.pointee.local = LocalAddresses.source(towards: address) == local ? .unspecified : local
                 startDTLS()

@@ -8,10 +8,10 @@ import Synchronization
 
 /// A worker's large turn, offered to other threads, so that one room is not held to one core.
 ///
-/// The subscribers of a worker are spread over lanes. A turn is forwarded lane by lane; whoever is free, its owner included,
-/// takes the next lane and forwards it through the owner's socket. The owner goes on when all lanes are done, so packets
-/// keep their order, nothing waits in a queue, nothing is dropped between workers, and what a lane touches belongs to one
-/// thread at a time. When nobody has time to help, the owner forwards every lane itself.
+/// The subscribers of a worker are spread over lanes. A turn is forwarded lane by lane; whoever is free, its owner
+/// included, takes the next lane and forwards it through the owner's socket. The owner goes on when all lanes are done,
+/// so packets keep their order, nothing waits in a queue, nothing is dropped between workers, and what a lane touches
+/// belongs to one thread at a time. When nobody has time to help, the owner forwards every lane itself.
 ///
 ///     owner:   offer ─▶ lane 0 ─▶ lane 2 ─▶ lane 3 ┐
 ///     helper:      └──▶ lane 1 ──▶ lane 4 ─────────┴▶ all finished ─▶ next turn

@@ -52,8 +52,8 @@ package struct TrackRoute {
         subscriberCount += 1
     }
 
-    /// Calls for what the next subscribers' packets touch, while the processor is busy with this one's. After a pause its
-    /// caches are cold, and a small meeting is nothing but pauses.
+    /// Calls for what the next subscribers' packets touch, while the processor is busy with this one's. After a pause
+    /// its caches are cold, and a small meeting is nothing but pauses.
     @inline(__always)
     func prefetch(after index: Int) {
         if index + 2 < subscriberCount {

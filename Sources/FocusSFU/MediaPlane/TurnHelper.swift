@@ -5,8 +5,8 @@
 
 import Glibc
 
-/// A thread that forwards lanes of the workers' large turns: one for each processor that has no worker, so that a single
-/// worker with its single port uses them all. It has no rooms, and sleeps while turns are small.
+/// A thread that forwards lanes of the workers' large turns: one for each processor that has no worker, so that a
+/// single worker with its single port uses them all. It has no rooms, and sleeps while turns are small.
 actor TurnHelper: EpollLoop.Client {
     nonisolated let loop: EpollLoop
     private nonisolated let name: String

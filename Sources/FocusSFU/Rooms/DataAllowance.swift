@@ -5,8 +5,9 @@
 
 /// How much a participant may have sent to others: each message costs time, and each receiver of it some more.
 ///
-/// Sending to one receiver costs the worker some microseconds, and one small packet may hold dozens of messages. What is
-/// left is enough for cursors at 60 a second in a room of hundreds, and for a file to one receiver as fast as it goes.
+/// Sending to one receiver costs the worker some microseconds, and one small packet may hold dozens of messages. What
+/// is left is enough for cursors at 60 a second in a room of hundreds, and for a file to one receiver as fast as it
+/// goes.
 struct DataAllowance {
     static let nanosecondsPerMessage: UInt64 = 100_000
     static let nanosecondsPerReceiver: UInt64 = 25_000

@@ -5,8 +5,9 @@
 
 /// A participant's data channels and what waits for them.
 ///
-/// Messages for a participant whose channel is not open yet, or whose send buffer is full, wait here in order. The queue is
-/// bounded by bytes; what does not fit is dropped and counted, so that one slow receiver costs nobody else anything.
+/// Messages for a participant whose channel is not open yet, or whose send buffer is full, wait here in order. The
+/// queue is bounded by bytes; what does not fit is dropped and counted, so that one slow receiver costs nobody else
+/// anything.
 struct DataTraffic {
     static let reliableLabel = "_reliable"
     static let lossyLabel = "_lossy"

@@ -46,7 +46,8 @@ final class DownTrack {
         UnsafeMutableRawPointer(stream).deallocate()
     }
 
-    /// Whether the loss that the subscriber reports is of enough packets of the stream. Each report counts from the last.
+    /// Whether the loss that the subscriber reports is of enough packets of the stream. Each report counts from the
+    /// last.
     func isWorthJudging(_ block: ReportBlock) -> Bool {
         guard block.ssrc == stream.pointee.ssrc else { return false }
         defer { reportedSequence = block.highestSequence }

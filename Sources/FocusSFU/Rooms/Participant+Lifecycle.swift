@@ -33,8 +33,8 @@ extension Participant {
         room.subscribeToWanted(self)
     }
 
-    /// The client closed the DTLS connection. Its leave message travels beside it and says why; ``advance(to:)`` waits a
-    /// moment for it.
+    /// The client closed the DTLS connection. Its leave message travels beside it and says why; ``advance(to:)`` waits
+    /// a moment for it.
     func transportClosed(_ transport: PeerTransport) {
         guard signal != nil else { return room.remove(self, reason: .connectionTimeout, action: nil) }
         if transportClosedAt == nil { transportClosedAt = room.plane.now }

@@ -7,7 +7,8 @@ import Logging
 
 /// A new session, and the messages of a running one.
 extension Room {
-    /// Makes the participant and sends it the join response, the answer to an offer that came along, and the others the news.
+    /// Makes the participant and sends it the join response, the answer to an offer that came along, and the others the
+    /// news.
     func join(
         identity: String, claims: TokenClaims, parameters: JoinParameters, signal: any SignalSink,
         unixMilliseconds: Int64

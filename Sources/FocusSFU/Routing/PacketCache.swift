@@ -5,11 +5,12 @@
 
 /// The recent packets of one received stream in the clear, for answering NACKs of its subscribers (RFC 4588).
 ///
-/// One cache a stream serves all subscribers. Payloads lie in a ring of bytes, so small packets cost little; an index of
-/// the last sequence numbers points into it. Nothing is allocated after init, and a stream that is slow for its ring uses
-/// the first part of it only: the rest stays memory that was promised and never touched.
+/// One cache a stream serves all subscribers. Payloads lie in a ring of bytes, so small packets cost little; an index
+/// of the last sequence numbers points into it. Nothing is allocated after init, and a stream that is slow for its ring
+/// uses the first part of it only: the rest stays memory that was promised and never touched.
 package struct PacketCache: ~Copyable {
-    /// How long a packet is worth keeping: it can be asked for three times over a path of 300 ms, later pictures are due.
+    /// How long a packet is worth keeping: it can be asked for three times over a path of 300 ms, later pictures are
+    /// due.
     package static let retentionMilliseconds: UInt64 = 1_000
 
     /// One cached packet. Pointers are valid until the next ``store(_:at:)``.
@@ -63,8 +64,8 @@ package struct PacketCache: ~Copyable {
 
     /// Copies a packet in; the oldest ones give way.
     ///
-    /// - Returns: false when there is one under its number, which stays: it may have been sent, and whoever asked for the other
-    ///   would get it.
+    /// - Returns: false when there is one under its number, which stays: it may have been sent, and whoever asked for
+    ///   the other would get it.
     package mutating func store(_ packet: Packet, at now: MonotonicTime) -> Bool {
         let length = packet.descriptor.count + packet.payload.count
         guard length <= capacity, packet.descriptor.count <= 255, packet.payload.count <= Int(UInt16.max) else {

@@ -11,8 +11,8 @@ package struct RetransmissionAllowance: Equatable, Sendable {
     package static let resendLimit: UInt32 = 3
     package static let leastIntervalMilliseconds: UInt64 = 100
 
-    /// Times sent again in the upper 8 bits, when last in the lower 24, milliseconds of a clock that wraps after hours: a
-    /// stream has a table of these.
+    /// Times sent again in the upper 8 bits, when last in the lower 24, milliseconds of a clock that wraps after hours:
+    /// a stream has a table of these.
     private var packed: UInt32 = 0
 
     package init() {}

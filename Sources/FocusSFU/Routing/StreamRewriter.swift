@@ -12,8 +12,8 @@
 ///     source B:             ┊ 900 901        switch at a key frame
 ///     output:    … 11 12 13 ┊ 14  15
 ///
-/// Between two switches or omissions numbers differ from the source's by a constant. Such a ``Run`` is all that is needed to
-/// find out later what a number stood for, so nothing is written down for a packet.
+/// Between two switches or omissions numbers differ from the source's by a constant. Such a ``Run`` is all that is
+/// needed to find out later what a number stood for, so nothing is written down for a packet.
 package struct StreamRewriter: Sendable {
     /// What a forwarded packet is called on its way out.
     package struct Numbers: Equatable, Sendable {
@@ -73,7 +73,8 @@ package struct StreamRewriter: Sendable {
                 timestampOffset: timestamp &- (highestTimestamp &+ ticks), layer: layer))
     }
 
-    /// Leaves out one packet (padding) so that the output has no gap where it was. Only in order; late ones are ignored.
+    /// Leaves out one packet (padding) so that the output has no gap where it was. Only in order; late ones are
+    /// ignored.
     package mutating func omit(extended: Int64) {
         guard extended >= run.firstSource, extended - run.offset == highestIndex + 1 else { return }
         var next = run
@@ -83,7 +84,8 @@ package struct StreamRewriter: Sendable {
         begin(next)
     }
 
-    /// Numbers for a source packet; nil when it was left out, or belongs to the time before the switch or too many runs back.
+    /// Numbers for a source packet; nil when it was left out, or belongs to the time before the switch or too many runs
+    /// back.
     @inline(__always)
     package mutating func numbers(
         extended: Int64, timestamp: UInt32, at now: MonotonicTime
@@ -99,8 +101,8 @@ package struct StreamRewriter: Sendable {
         return numbers
     }
 
-    /// True when so much was left out before this packet that its number would be taken for an older one (RFC 3711 §3.3.1),
-    /// and for one so far behind that it must be of another source.
+    /// True when so much was left out before this packet that its number would be taken for an older one (RFC 3711
+    /// §3.3.1), and for one so far behind that it must be of another source.
     @inline(__always)
     package func isOutOfReach(extended: Int64) -> Bool {
         let step = extended - run.offset - highestIndex
@@ -138,7 +140,8 @@ package struct StreamRewriter: Sendable {
         run = next
     }
 
-    /// A packet from before an omission; what it is called must lie before the number that the omitted one left to others.
+    /// A packet from before an omission; what it is called must lie before the number that the omitted one left to
+    /// others.
     private func numbersOfLate(extended: Int64, timestamp: UInt32) -> Numbers? {
         var later = run
         while later.isContinuation {

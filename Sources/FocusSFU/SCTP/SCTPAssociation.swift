@@ -49,8 +49,8 @@ package enum SCTPReliability: Equatable, Sendable {
 
 /// One SCTP association over a DTLS connection (RFC 8831, RFC 8261): packets in, packets and events out.
 ///
-/// Both sides start it at once, as WebRTC endpoints do. Checksums are on. Belongs to one thread; see ``SCTPStack``. After
-/// each call, and when woken, drain ``nextOutput()``.
+/// Both sides start it at once, as WebRTC endpoints do. Checksums are on. Belongs to one thread; see ``SCTPStack``.
+/// After each call, and when woken, drain ``nextOutput()``.
 package final class SCTPAssociation {
     /// `a=sctp-port`, ours and the peer's (RFC 8841).
     package static let port: UInt16 = 5_000
@@ -261,7 +261,8 @@ package final class SCTPAssociation {
         outputs.append(.closed)
     }
 
-    /// Closes the socket, which with a linger time of zero aborts, and forgets the number: later callbacks find nothing.
+    /// Closes the socket, which with a linger time of zero aborts, and forgets the number: later callbacks find
+    /// nothing.
     private func release() {
         if let socket {
             self.socket = nil

@@ -5,8 +5,8 @@
 
 /// Puts together a message that usrsctp hands over in parts.
 ///
-/// It does so for messages larger than its receive buffer can hold, and for one message at a time: until that one has ended,
-/// parts of no other come.
+/// It does so for messages larger than its receive buffer can hold, and for one message at a time: until that one has
+/// ended, parts of no other come.
 struct SCTPReassembly {
     private var bytes: [UInt8] = []
     private var stream: UInt16 = 0

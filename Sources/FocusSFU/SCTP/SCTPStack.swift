@@ -15,12 +15,12 @@ package struct SCTPAssociationID: Hashable, Sendable {
 ///
 /// Threads:
 /// - An ``SCTPAssociation`` is used by one thread, its owner; different associations by different threads at once.
-/// - ``advance(to:)`` is called by any thread, for the whole process, some 20 ms apart; callers take turns. It may produce
-///   output of every association.
-/// - usrsctp calls back on the thread that entered it, with its locks held. The callbacks find the association by number,
-///   append to its mailbox under a lock, and call the `onReady` given with the association. That closure may be called
-///   from any thread, must not call anything in this folder, and should only have the owner woken, who then drains
-///   ``SCTPAssociation/nextOutput()``. It is not called for what the owner's own calls produce.
+/// - ``advance(to:)`` is called by any thread, for the whole process, some 20 ms apart; callers take turns. It may
+///   produce output of every association.
+/// - usrsctp calls back on the thread that entered it, with its locks held. The callbacks find the association by
+///   number, append to its mailbox under a lock, and call the `onReady` given with the association. That closure may be
+///   called from any thread, must not call anything in this folder, and should only have the owner woken, who then
+///   drains ``SCTPAssociation/nextOutput()``. It is not called for what the owner's own calls produce.
 package final class SCTPStack: Sendable {
     /// usrsctp can be started once in a process, so there is one of it.
     package static let process = SCTPStack()

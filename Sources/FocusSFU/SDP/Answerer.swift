@@ -83,7 +83,8 @@ package struct Answerer: Sendable {
     /// - Parameters:
     ///   - offer: what the client sent.
     ///   - decisions: by mid; a section without one goes inactive. Data sections are always accepted.
-    /// - Returns: the description to send and what was agreed on. There is an answer to every offer that was understood.
+    /// - Returns: the description to send and what was agreed on. There is an answer to every offer that was
+    ///   understood.
     package func answer(_ offer: RemoteDescription, decisions: [String: SectionDecision]) -> Answer {
         let setup = setup(for: offer.transport.setup)
         let accepted = offer.sections.filter { $0.obstacle == nil }

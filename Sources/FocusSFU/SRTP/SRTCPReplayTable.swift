@@ -5,9 +5,9 @@
 
 /// Replay windows of the RTCP senders of one peer, 64 indices each (RFC 3711 §3.3.2, §3.4).
 ///
-/// Only authentic packets make an entry. A peer with more senders than the table holds loses the window of the one it has
-/// not used for longest: then old reports of that sender could be believed once more, which no one but a recorder on the
-/// path can cause and which costs at most a wrong report.
+/// Only authentic packets make an entry. A peer with more senders than the table holds loses the window of the one it
+/// has not used for longest: then old reports of that sender could be believed once more, which no one but a recorder
+/// on the path can cause and which costs at most a wrong report.
 struct SRTCPReplayTable {
     static let capacity = 64
 

@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// The protection profiles this focus accepts, by their number in the use_srtp extension (RFC 5764 §4.1.2, RFC 7714 §14.2).
+/// The protection profiles this focus accepts, by their number in the use_srtp extension (RFC 5764 §4.1.2, RFC 7714
+/// §14.2).
 package enum SRTPProfile: UInt16, CaseIterable, Sendable {
     /// AES in counter mode with an 80-bit HMAC-SHA1 tag. Every WebRTC endpoint has it.
     case aes128CmHmacSha1Tag80 = 0x0001

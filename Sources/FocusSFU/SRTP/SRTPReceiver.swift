@@ -17,7 +17,8 @@ package enum SRTPResult: Equatable, Sendable {
 package struct SRTPReceiver {
     let context: UnsafeMutablePointer<SRTPCryptoContext>
 
-    /// Checks and decrypts an RTP packet in place (RFC 3711 §3.3). The cheap checks come first: shape, then replay window.
+    /// Checks and decrypts an RTP packet in place (RFC 3711 §3.3). The cheap checks come first: shape, then replay
+    /// window.
     /// - Parameter state: of the packet's SSRC; changes only when the packet is accepted.
     @inline(__always)
     package func unprotect(

@@ -8,8 +8,9 @@ internal import COpenSSLShims
 /// Protects packets for one peer. A handle on memory that its SRTPSession owns.
 ///
 /// With AES-GCM a packet index must never be used for two different packets, not even for two that differ in one header
-/// byte: that would give the authentication key away (RFC 7714 §10.1). So a packet sent again under its old sequence number
-/// must be the same byte for byte, header extensions included; anything else goes out under a new number (RFC 4588).
+/// byte: that would give the authentication key away (RFC 7714 §10.1). So a packet sent again under its old sequence
+/// number must be the same byte for byte, header extensions included; anything else goes out under a new number (RFC
+/// 4588).
 package struct SRTPSender {
     let context: UnsafeMutablePointer<SRTPCryptoContext>
 
@@ -49,8 +50,8 @@ package struct SRTPSender {
 
     /// Protects an RTP packet whose header was rewritten and whose payload is shared with other receivers.
     ///
-    /// Copies the header into the slot unless it is there already, and encrypts from the shared payload behind it, so that
-    /// plaintext is never copied.
+    /// Copies the header into the slot unless it is there already, and encrypts from the shared payload behind it, so
+    /// that plaintext is never copied.
     /// - Parameters:
     ///   - header: the complete RTP header with its extensions, 12 bytes at least.
     ///   - payload: the plaintext; may be in the slot behind the header, must not overlap it in any other way.

@@ -7,7 +7,8 @@ internal import COpenSSLShims
 
 /// Session keys of one direction, for RTP or for RTCP, erased on deinit (RFC 3711 §4.3).
 package struct SRTPSessionKeys: ~Copyable {
-    /// Which keys to derive; the labels of RFC 3711 §4.3.1 and §4.3.2 follow in the order encryption, authentication, salt.
+    /// Which keys to derive; the labels of RFC 3711 §4.3.1 and §4.3.2 follow in the order encryption, authentication,
+    /// salt.
     package enum Purpose: UInt8, Sendable {
         case rtp = 0
         case rtcp = 3

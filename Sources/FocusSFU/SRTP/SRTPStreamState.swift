@@ -37,8 +37,8 @@ package struct SRTPStreamState: Sendable {
 
 /// What a receiver remembers of one incoming SSRC: the highest index and which of the last packets came.
 ///
-/// The window has 1024 bits, RFC 3711 §3.3.2 asks for 64 at least. Video retransmitted under its own SSRC comes a round trip
-/// late, and at 2000 packets a second 64 packets are 32 ms; 1024 are half a second for 128 bytes of memory.
+/// The window has 1024 bits, RFC 3711 §3.3.2 asks for 64 at least. Video retransmitted under its own SSRC comes a round
+/// trip late, and at 2000 packets a second 64 packets are 32 ms; 1024 are half a second for 128 bytes of memory.
 package struct SRTPReceiveStreamState: Sendable {
     private var highestIndex: Int64 = -1
     private var window = SequenceWindow<16>()

@@ -69,8 +69,8 @@ package struct FocusLimits: Sendable {
     package var participantsPerRoom = 1_000
     package var tracksPerParticipant = 32
     package var pendingTracksPerParticipant = 20
-    /// Tracks that a participant receives at once, and video among them, so that sound finds a place. Each has a section of
-    /// the description, which has ``SDPParser/Limit/sections`` at most, and vacated ones stay for a while.
+    /// Tracks that a participant receives at once, and video among them, so that sound finds a place. Each has a
+    /// section of the description, which has ``SDPParser/Limit/sections`` at most, and vacated ones stay for a while.
     package var receivedTracks = 448
     package var receivedVideoTracks = 336
     /// Streams (SSRCs) one transport may send: layers and their retransmission streams count.

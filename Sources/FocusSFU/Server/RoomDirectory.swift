@@ -69,7 +69,8 @@ package actor RoomDirectory {
         }
     }
 
-    /// The worker with the fewest sessions; of equal ones that with the fewest rooms, which sessions are on their way to.
+    /// The worker with the fewest sessions; of equal ones that with the fewest rooms, which sessions are on their way
+    /// to.
     static func leastLoaded(populations: [Int], rooms: [Int]) -> Int {
         populations.indices.min { (populations[$0], rooms[$0]) < (populations[$1], rooms[$1]) } ?? 0
     }

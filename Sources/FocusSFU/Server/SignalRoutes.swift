@@ -6,8 +6,8 @@
 import NIOHTTP1
 import SwiftProtobuf
 
-/// The signal socket and its validate twins: everything that can be refused is refused before the upgrade, with a status
-/// and a text that clients show.
+/// The signal socket and its validate twins: everything that can be refused is refused before the upgrade, with a
+/// status and a text that clients show.
 struct SignalRoutes: Sendable {
     let configuration: FocusConfiguration
     let directory: RoomDirectory

@@ -7,7 +7,8 @@ import Glibc
 
 /// An IPv4 or IPv6 transport address as a plain value: hashable, comparable, without allocation.
 ///
-/// IPv4 addresses are kept in the v4-mapped form (`::ffff:a.b.c.d`), so that one dual-stack socket serves both families.
+/// IPv4 addresses are kept in the v4-mapped form (`::ffff:a.b.c.d`), so that one dual-stack socket serves both
+/// families.
 package struct NetworkAddress: Hashable, Sendable {
     /// The 16 address bytes in network order, as two big-endian halves.
     package var high: UInt64

@@ -3,11 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// Which of the last packet indices of a stream were there: a ring of bits, 64 in a word. Moving on clears whole words, so
-/// nothing is ever shifted.
+/// Which of the last packet indices of a stream were there: a ring of bits, 64 in a word. Moving on clears whole words,
+/// so nothing is ever shifted.
 ///
-/// The word that the highest index is in is shared by no older index, hence up to 63 indices less are covered than there
-/// are bits. `wordCount` is a power of two.
+/// The word that the highest index is in is shared by no older index, hence up to 63 indices less are covered than
+/// there are bits. `wordCount` is a power of two.
 struct SequenceWindow<let wordCount: Int>: Sendable {
     /// Indices that are covered at most.
     static var bitCount: Int { wordCount * 64 }

@@ -132,7 +132,8 @@ enum BridgeApplication {
         }
     }
 
-    /// Says whether a call over loopback works. Nothing waits for it, and a failure ends nothing: the operator shall know.
+    /// Says whether a call over loopback works. Nothing waits for it, and a failure ends nothing: the operator shall
+    /// know.
     private static func testMedia(log: Logger) async {
         switch await SelfTest.run() {
         case .passed(let microseconds):

@@ -9,9 +9,9 @@ import Glibc
 enum StartUpPages {
     /// Takes them out of memory; what is needed again comes back from the file, mostly from the system's cache of it.
     ///
-    /// Reading configuration, looking up types and starting libraries touches two thirds of the program, and nothing else
-    /// would ever give that memory back to the machine. Only mappings that cannot be written and of which the process has
-    /// no page of its own are given back, so nothing is lost.
+    /// Reading configuration, looking up types and starting libraries touches two thirds of the program, and nothing
+    /// else would ever give that memory back to the machine. Only mappings that cannot be written and of which the
+    /// process has no page of its own are given back, so nothing is lost.
     static func release() {
         guard let table = fopen("/proc/self/smaps", "re") else { return }
         defer { fclose(table) }

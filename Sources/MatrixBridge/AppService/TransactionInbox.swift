@@ -38,7 +38,8 @@ package actor TransactionInbox {
 
     /// A body that is larger is thrown away.
     package static let maximumBodyByteCount = 50 << 20
-    /// Anybody in the federation can send the bot's device a message of any form: it must not cost the events beside it.
+    /// Anybody in the federation can send the bot's device a message of any form: it must not cost the events beside
+    /// it.
     static let limits = JSONLimits(
         byteCount: maximumBodyByteCount, valueCount: 1 << 22, elementValueCount: JSONLimits.event.valueCount)
 

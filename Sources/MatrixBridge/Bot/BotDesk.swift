@@ -7,8 +7,8 @@ package import CallEvents
 import FocusSFU
 package import Logging
 
-/// Where commands arrive and replies leave: in each room one after the other, each sender at a bounded rate. No room waits for
-/// another, where an encrypted reply may take minutes to find its readers.
+/// Where commands arrive and replies leave: in each room one after the other, each sender at a bounded rate. No room
+/// waits for another, where an encrypted reply may take minutes to find its readers.
 package actor BotDesk {
     /// What became of texts that were meant for the bot.
     package enum Event: String, CaseIterable, Sendable {

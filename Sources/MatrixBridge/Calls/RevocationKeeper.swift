@@ -5,8 +5,8 @@
 
 package import Logging
 
-/// Remembers removals beyond a restart of ours: clients may come back with the tokens they have, and whoever was removed
-/// still has one.
+/// Remembers removals beyond a restart of ours: clients may come back with the tokens they have, and whoever was
+/// removed still has one.
 package struct RevocationKeeper: Sendable {
     private let database: Database
     private let clock: ServiceClock

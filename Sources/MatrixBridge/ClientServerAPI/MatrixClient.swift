@@ -30,8 +30,8 @@ package enum MatrixClientError: Error, Equatable, Sendable, CustomStringConverti
         }
     }
 
-    /// One of those whom we asked about may have spoilt the whole by its part of the answer. A server that is silent does
-    /// not: the homeserver waits for a shorter time than we do.
+    /// One of those whom we asked about may have spoilt the whole by its part of the answer. A server that is silent
+    /// does not: the homeserver waits for a shorter time than we do.
     package var mayBeSpoilt: Bool {
         switch self {
         case .unexpectedAnswer, .noAnswer(.bodyTooLarge): true
@@ -157,8 +157,8 @@ package struct MatrixClient: Sendable {
 
     /// One whole state event with an empty key; nil when there is none, or when it cannot be read.
     ///
-    /// Some homeservers do not know the format and answer the content alone, without the sender. A creation is read then
-    /// only if it names the creator, who decides; of the other events it does not matter who sent them.
+    /// Some homeservers do not know the format and answer the content alone, without the sender. A creation is read
+    /// then only if it names the creator, who decides; of the other events it does not matter who sent them.
     ///
     package func stateEvent(
         ofType type: String, in room: RoomID, as masquerade: Masquerade?,

@@ -28,7 +28,8 @@ package struct ServerDestination: Equatable, Sendable {
 /// written, then the well-known file, then SRV records, then port 8448.
 ///
 /// Answers are kept for as long as the well-known file may be cached, at most ``maximumServers`` of them. Requests for
-/// one server share a lookup, and at most ``maximumLookups`` are under way. A server that is not in the allow-list is reached on public addresses only, so that a name cannot aim us at our own network.
+/// one server share a lookup, and at most ``maximumLookups`` are under way. A server that is not in the allow-list is
+/// reached on public addresses only, so that a name cannot aim us at our own network.
 package actor ServerDiscovery {
     /// Remembered servers. When full, the one that expires first makes room.
     package static let maximumServers = 1_024

@@ -197,8 +197,8 @@ extension BotEncryption {
 
     // MARK: Keys of others
 
-    /// One question about devices of many users; when its answer cannot be taken, one for each server, and for each user
-    /// of ours.
+    /// One question about devices of many users; when its answer cannot be taken, one for each server, and for each
+    /// user of ours.
     ///
     /// - Returns: what was asked about, with the answer; nil from those who spoil it even alone.
     /// - Throws: what is the fault of our homeserver.

@@ -138,8 +138,8 @@ extension BotEncryption {
         lastSync = clock.monotonic()
     }
 
-    /// Waits until it is known whether encrypted rooms work, ten seconds at most: a homeserver that does not answer will
-    /// not take messages either.
+    /// Waits until it is known whether encrypted rooms work, ten seconds at most: a homeserver that does not answer
+    /// will not take messages either.
     func settled() async {
         for _ in 0..<50 where state == .starting {
             guard (try? await clock.sleep(200)) != nil else { return }

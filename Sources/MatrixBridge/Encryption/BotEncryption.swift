@@ -15,8 +15,9 @@ package import OlmE2EE
 ///     sync ────────┼─▶ OlmDevice ─▶ commit ─┼─▶ messages ─▶ whoever takes their type
 ///     answers ─────┘                        └─▶ queries, claims, uploads, dummies
 ///
-/// Shares the database's executor. Within a transaction the coordinator calls ``read(_:of:)`` in place, so that a ratchet
-/// that moved on is stored with what was read, or neither; ``began()``, ``committed()`` and ``undone()`` enclose that.
+/// Shares the database's executor. Within a transaction the coordinator calls ``read(_:of:)`` in place, so that a
+/// ratchet that moved on is stored with what was read, or neither; ``began()``, ``committed()`` and ``undone()``
+/// enclose that.
 package actor BotEncryption {
     package enum State: Equatable, Sendable {
         case starting

@@ -6,8 +6,8 @@
 import Foundation
 
 /// A number in a file beside the database, which grows together with one inside: after the restore of an old database
-/// the file is ahead. Ratchets of an old database would encrypt again with keys that were used, and its one-time keys are
-/// not those that the homeserver gives out.
+/// the file is ahead. Ratchets of an old database would encrypt again with keys that were used, and its one-time keys
+/// are not those that the homeserver gives out.
 package struct GenerationMarker: Sendable {
     let path: String
 

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// What candidates a peer named, by type (RFC 8839 §5.1): a lite agent needs none of them, but whoever asks why no media
-/// came up does.
+/// What candidates a peer named, by type (RFC 8839 §5.1): a lite agent needs none of them, but whoever asks why no
+/// media came up does.
 package struct CandidateCensus: Equatable, Sendable {
     private var host = 0
     private var reflexive = 0

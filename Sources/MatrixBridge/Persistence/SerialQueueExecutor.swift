@@ -5,7 +5,8 @@
 
 import Dispatch
 
-/// The executor of an actor whose work waits: a serial dispatch queue, so that no thread of the cooperative pool is held.
+/// The executor of an actor whose work waits: a serial dispatch queue, so that no thread of the cooperative pool is
+/// held.
 final class SerialQueueExecutor: SerialExecutor {
     private let queue: DispatchQueue
 

@@ -42,8 +42,8 @@ enum ForbiddenRelays {
     /// Any port would do: permissions are by address.
     private static let port: UInt16 = 80
 
-    /// Tries every range at one server, and whether it relays TCP, by which our own TCP ports could be reached. Waits on
-    /// the calling thread.
+    /// Tries every range at one server, and whether it relays TCP, by which our own TCP ports could be reached. Waits
+    /// on the calling thread.
     static func test(_ server: TURNServer, _ access: TURNServerAccess) -> [Finding] {
         var findings: [Finding] = []
         for family in [TURNOperation.Family.ipv4, .ipv6] {

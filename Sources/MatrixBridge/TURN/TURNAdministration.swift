@@ -7,7 +7,8 @@ import Foundation
 import Logging
 import TURNCreds
 
-/// What an administrator can ask of TURN: results as values, for the command line, the admin room and the metrics alike.
+/// What an administrator can ask of TURN: results as values, for the command line, the admin room and the metrics
+/// alike.
 struct TURNAdministration: Sendable {
     /// A server with what makes credentials for it.
     struct Target: Sendable {

@@ -8,8 +8,8 @@ import TURNCreds
 
 /// The secrets of all realms on the disk: a SQLite file of its own, for its owner only (mode 0600).
 ///
-/// Several processes may use it: each change is one write transaction that reads what is there first, so nobody works on
-/// what another one has changed meanwhile. Not thread safe.
+/// Several processes may use it: each change is one write transaction that reads what is there first, so nobody works
+/// on what another one has changed meanwhile. Not thread safe.
 final class TURNSecretFile {
     private static let version: Int64 = 1
 

@@ -44,8 +44,8 @@ struct TURNServices: Sendable {
         return services
     }
 
-    /// Ends with cancellation at once, even while the work waits for a dead server: the rotation survives the end of the
-    /// process at any point.
+    /// Ends with cancellation at once, even while the work waits for a dead server: the rotation survives the end of
+    /// the process at any point.
     private static func abandonable(_ work: @escaping @Sendable () async -> Void) async {
         let task = Task { await work() }
         for await _ in AsyncStream<Never>.makeStream().stream {}

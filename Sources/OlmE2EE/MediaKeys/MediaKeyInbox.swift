@@ -6,9 +6,9 @@
 /// The media keys that others send us: which of them counts, and for whose frames. The receiving side of a call with a
 /// key per participant (MSC4143).
 ///
-/// A key and the membership of its sender come on different ways; what comes first waits for the other. Of two keys with
-/// one index the one that was received later counts, whatever its sender says of the time. Who sent a key is what its
-/// Olm session proved.
+/// A key and the membership of its sender come on different ways; what comes first waits for the other. Of two keys
+/// with one index the one that was received later counts, whatever its sender says of the time. Who sent a key is what
+/// its Olm session proved.
 ///
 /// No clock of its own: times are milliseconds from any origin. Bounded in members, in keys that wait and in the time
 /// they do.

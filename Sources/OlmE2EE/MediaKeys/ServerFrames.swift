@@ -5,9 +5,9 @@
 
 /// Frames that a server puts into an encrypted stream, such as silence for a track that was muted.
 ///
-/// They end in bytes that the server made up for the room and told everybody (`sif_trailer` of LiveKit's join response).
-/// A server has no key, so their content is not encrypted; nothing counts as such a frame's content but the few blank
-/// ones that everybody knows. Else a server could put words into somebody's mouth.
+/// They end in bytes that the server made up for the room and told everybody (`sif_trailer` of LiveKit's join
+/// response). A server has no key, so their content is not encrypted; nothing counts as such a frame's content but the
+/// few blank ones that everybody knows. Else a server could put words into somebody's mouth.
 package struct ServerFrames: Equatable, Sendable {
     /// The longest trailer that is taken, bytes.
     package static let maximumTrailerByteCount = 64

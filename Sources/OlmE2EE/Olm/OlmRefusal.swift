@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// Why a to-device message, a room key, an encrypted event or somebody's key is not used. Each case is a counter's label.
+/// Why a to-device message, a room key, an encrypted event or somebody's key is not used. Each case is a counter's
+/// label.
 package enum OlmRefusal: String, Error, CaseIterable, Sendable {
     // To-device messages.
 

@@ -69,8 +69,8 @@ package struct OlmRecord: Equatable, Sendable {
     var json: JSONObject? { (try? JSONValue.parse(value))?.object }
 }
 
-/// Where a device's memory is kept. All that one call of ``OlmDevice`` stores belongs together, with whatever its caller
-/// stores because of it: a ratchet that moved on without its message can not be moved back.
+/// Where a device's memory is kept. All that one call of ``OlmDevice`` stores belongs together, with whatever its
+/// caller stores because of it: a ratchet that moved on without its message can not be moved back.
 package protocol OlmStore {
     func record(_ kind: OlmRecord.Kind, owner: String, key: String) throws -> OlmRecord?
     /// The last touched first.

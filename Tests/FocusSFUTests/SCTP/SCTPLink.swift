@@ -70,8 +70,8 @@ final class SCTPLink {
 
     /// Lets usrsctp's time pass in steps of 10 ms until `done` or the limit.
     ///
-    /// Its timers follow the steps, but a chunk is repeated only when the wall clock too has moved by the measured round
-    /// trip, which in memory is next to nothing: hence the moment between steps.
+    /// Its timers follow the steps, but a chunk is repeated only when the wall clock too has moved by the measured
+    /// round trip, which in memory is next to nothing: hence the moment between steps.
     func run(milliseconds: Int, until done: () -> Bool) {
         settle()
         for _ in 0..<milliseconds / 10 where !done() {

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-// The least a forwarded packet can cost on one thread: a header of 12 bytes, AES-128-GCM of the shared payload with a kept
-// cipher context, a slot in a batch. What the Swift path is compared with.
+// The least a forwarded packet can cost on one thread: a header of 12 bytes, AES-128-GCM of the shared payload with a
+// kept cipher context, a slot in a batch. What the Swift path is compared with.
 
 #ifndef CHOTLOOP_H
 #define CHOTLOOP_H
