@@ -38,20 +38,11 @@ int CDatagramIO_ticker(uint32_t milliseconds) {
     return fd;
 }
 
-static void pollFor(struct pollfd *watched, nfds_t count, uint64_t nanoseconds) {
-    struct timespec limit = {
-        .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
-    ppoll(watched, count, &limit, NULL);
-}
-
 void CDatagramIO_await(int first, int second, uint64_t nanoseconds) {
     struct pollfd watched[] = { { .fd = first, .events = POLLIN }, { .fd = second, .events = POLLIN } };
-    pollFor(watched, 2, nanoseconds);
-}
-
-void CDatagramIO_await_room(int socket, uint64_t nanoseconds) {
-    struct pollfd watched = { .fd = socket, .events = POLLOUT };
-    pollFor(&watched, 1, nanoseconds);
+    struct timespec limit = {
+        .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
+    ppoll(watched, 2, &limit, NULL);
 }
 
 uint32_t CDatagramIO_processor_count(void) {

@@ -25,9 +25,6 @@ int CDatagramIO_ticker(uint32_t milliseconds);
 /// Sleeps until one of two descriptors is readable, or for so long.
 void CDatagramIO_await(int first, int second, uint64_t nanoseconds);
 
-/// Sleeps until a socket takes datagrams again, or for so long.
-void CDatagramIO_await_room(int socket, uint64_t nanoseconds);
-
 /// Processors that the process may run on; 1 when the system does not tell.
 uint32_t CDatagramIO_processor_count(void);
 

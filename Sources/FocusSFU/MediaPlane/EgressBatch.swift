@@ -16,7 +16,6 @@ struct EgressBatch {
     static let slotCapacity = 2048
     /// Slots that may wait for the next flush.
     static let waitingLimit = 64
-    private static let longestWaitNanoseconds: UInt64 = 1_000_000
 
     /// What a datagram is worth when not all can be sent.
     enum Priority: UInt8 {
@@ -113,14 +112,9 @@ struct EgressBatch {
         if taken < used { keepUnsent(of: used) }
     }
 
-    /// Flushes and leaves nothing waiting. What ought to wait for the next flush waits here, a moment; what the kernel
-    /// does not take then is lost and counted.
+    /// Flushes and leaves nothing waiting; what the kernel does not take is lost and counted.
     func finish() {
         flush()
-        if state.pointee.used > 0 {
-            CDatagramIO_await_room(state.pointee.socket, Self.longestWaitNanoseconds)
-            flush()
-        }
         for index in 0..<state.pointee.used {
             state.pointee.drops.count(.init(unsent: state.pointee.priorities[index]))
         }

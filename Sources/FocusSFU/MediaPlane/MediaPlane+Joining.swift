@@ -40,21 +40,3 @@ extension MediaPlane {
             metadata: ["participant": .string(participant.sid), "reason": .string(error.description)])
     }
 }
-
-extension MediaPlane {
-    /// One new track makes an offer to everybody in its room, of a section for each track there: too much for one tick,
-    /// during which no media is read. An empty room's offers all fit in.
-    private static let sectionsOfTick = 400
-
-    func tickBegins() {
-        sectionsToOffer = Self.sectionsOfTick
-    }
-
-    /// True when an offer of so many sections may be made now; otherwise it is for the next tick.
-    func takeOffer(sections: Int) -> Bool {
-        guard sectionsToOffer > 0 else { return false }
-        // The section of the data channels is one more.
-        sectionsToOffer -= sections + 1
-        return true
-    }
-}

@@ -39,8 +39,7 @@ final class MediaPlane {
     private var drops = DropCounters()
     private(set) var packetsReceived: UInt64 = 0
     private var overload = Overload()
-    /// Sections that may still be offered to subscribers in this tick.
-    var sectionsToOffer = 0
+    var offers = OfferAllowance()
     private var nextLane: UInt8 = 0
 
     private let ingress: UnsafeMutablePointer<CDatagramIO_batch>

@@ -103,8 +103,8 @@ package actor MediaWorker: EpollLoop.Client {
 
     private func advance() {
         plane.updateTime()
-        plane.tickBegins()
         let now = plane.now
+        plane.offers.tickBegins(at: now)
         // One worker does it for all.
         if index == 0 { SCTPStack.process.advance(to: now) }
         for room in rooms.values {

@@ -17,10 +17,14 @@ extension PeerTransport {
         else { return }
         // The packets read before go out first.
         plane.forwardTurn()
-        track.nextCodecChange = plane.now.advanced(byMilliseconds: Self.codecChangeMilliseconds)
         removeStreams(of: track)
-        track.codec = section.codecs.first { $0.payloadType == payloadType }
-        participant.room.codecChanged(of: track)
+        change(track, to: section.codecs.first { $0.payloadType == payloadType }, in: participant.room)
+    }
+
+    private func change(_ track: PublishedTrack, to codec: NegotiatedCodec?, in room: Room) {
+        track.nextCodecChange = plane.now.advanced(byMilliseconds: Self.codecChangeMilliseconds)
+        track.codec = codec
+        room.codecChanged(of: track)
     }
 
     func negotiated(_ sections: [NegotiatedSection]) {
@@ -84,7 +88,8 @@ extension PeerTransport {
         if id != 0, let range = HeaderExtensions(of: packet, header: header).range(of: id) {
             return receiving[String(decoding: packet[range], as: UTF8.self)]
         }
-        if let known = ended[header.ssrc].flatMap({ receiving[$0.mid] }) { return known }
+        // A section that names its streams has named this one above.
+        if let known = ended[header.ssrc].flatMap({ receiving[$0.mid] }), known.remoteSSRCs.isEmpty { return known }
         let candidates = receiving.values.filter { section in
             section.codecs.contains {
                 $0.payloadType == header.payloadType || $0.rtxPayloadType == header.payloadType
@@ -117,8 +122,15 @@ extension PeerTransport {
     /// Keeps an authenticated stream, for which there is room.
     func adopt(_ stream: UnsafeMutablePointer<ReceiveStream>) {
         route.pointee.add(stream)
-        guard stream.pointee.repaired == nil else { return }
-        participant?.publications.track(mid: stream.pointee.mid)?.attach(stream)
+        guard stream.pointee.repaired == nil, let participant,
+            let track = participant.publications.track(mid: stream.pointee.mid)
+        else { return }
+        // It may begin with another codec than the one that was negotiated first, or that was there last.
+        if track.codec?.payloadType != stream.pointee.payloadType {
+            let codec = receiving[stream.pointee.mid]?.codecs.first { $0.payloadType == stream.pointee.payloadType }
+            change(track, to: codec, in: participant.room)
+        }
+        track.attach(stream)
     }
 
     /// Connects streams that came before their track was announced.

@@ -63,9 +63,6 @@ extension Participant {
             packet.user.payload = bytes.asData
         }
         let isReliable = label != DataTraffic.lossyLabel
-        // What may be lost is not sent at the price of media.
-        guard isReliable || !plane.isShedding, data.allowance.take(receivers: room.receivers(of: packet), at: plane.now)
-        else { return plane.count(.dataTooMuch) }
         if isReliable, packet.sequence != 0 {
             guard packet.sequence > data.lastSequence else { return plane.count(.dataReplayed) }
             data.lastSequence = packet.sequence
@@ -79,6 +76,11 @@ extension Participant {
         case .metrics: return
         default: break
         }
+        // What may be lost is not sent at the price of media.
+        guard isReliable || !plane.isShedding,
+            data.allowance.take(
+                byteCount: bytes.count, isReliable: isReliable, receivers: room.receivers(of: packet), at: plane.now)
+        else { return plane.count(.dataTooMuch) }
         packet.kind = isReliable ? .reliable : .lossy
         packet.participantSid = sid
         packet.participantIdentity = isHidden ? "" : identity

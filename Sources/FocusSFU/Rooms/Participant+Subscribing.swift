@@ -22,13 +22,18 @@ extension Participant {
         guard publisher.publications.restriction.allows(self, track: track) else {
             return subscriptionDenied(to: track)
         }
-        guard subscriptions.takePlace(for: track, limits: room.plane.configuration.limits) else { return }
+        guard subscriptions.takePlace(for: track, limit: receptionLimit) else { return }
         if !receives(from: publisher) { room.tellSpeech(of: publisher, to: self, isHeard: true) }
         let downTrack = DownTrack(track: track, subscriber: self)
         subscriptions.add(downTrack)
         track.add(downTrack)
         if track.downTracks.count == 1 { publisher.announceFirstSubscriber(of: track) }
         negotiateDownstream()
+    }
+
+    private var receptionLimit: FocusLimits.Reception {
+        let limits = room.plane.configuration.limits
+        return usesSinglePeerConnection ? limits.receptionByOneConnection : limits.reception
     }
 
     /// Subscribes unless the client wants something else.
@@ -66,7 +71,7 @@ extension Participant {
                 subscriptions.wishes.want(sid)
                 subscribe(to: track)
                 if subscriptions.downTrack(sid: sid) == nil,
-                    subscriptions.isFull(forVideo: track.isVideo, limits: room.plane.configuration.limits)
+                    subscriptions.isFull(forVideo: track.isVideo, limit: receptionLimit)
                 {
                     answerSubscription(to: sid, .seUnknown)
                 }
@@ -139,7 +144,11 @@ extension Participant {
         guard let due = subscriptions.negotiationDueAt, now >= due, signal != nil else { return true }
         if usesSinglePeerConnection {
             requireSections(at: now)
-        } else if subscriptions.pendingOffer == nil, room.plane.takeOffer(sections: subscriptions.sections.count) {
+        } else if subscriptions.pendingOffer == nil,
+            room.plane.offers.take(
+                sections: 1 + max(subscriptions.sections.count, subscriptions.downTracks.count), dueAt: due,
+                isFirst: !subscriptions.hasNegotiated)
+        {
             offerDownstream(at: now)
         }
         return true

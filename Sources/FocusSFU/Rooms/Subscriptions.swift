@@ -69,13 +69,13 @@ struct Subscriptions {
     }
 
     /// No track of this kind can be received besides those that are.
-    func isFull(forVideo isVideo: Bool, limits: FocusLimits) -> Bool {
-        downTracks.count >= limits.receivedTracks || isVideo && videoCount >= limits.receivedVideoTracks
+    func isFull(forVideo isVideo: Bool, limit: FocusLimits.Reception) -> Bool {
+        downTracks.count >= limit.tracks || isVideo && videoCount >= limit.videos
     }
 
     /// True when the track may be received; otherwise one is waiting from now on.
-    mutating func takePlace(for track: PublishedTrack, limits: FocusLimits) -> Bool {
-        guard isFull(forVideo: track.isVideo, limits: limits) else { return true }
+    mutating func takePlace(for track: PublishedTrack, limit: FocusLimits.Reception) -> Bool {
+        guard isFull(forVideo: track.isVideo, limit: limit) else { return true }
         isIncomplete = true
         return false
     }
@@ -113,10 +113,17 @@ struct Subscriptions {
         if !denied.isEmpty { denied.remove(sid) }
     }
 
-    /// A track has no section yet.
+    /// A track has no section yet, and another offer may give it one.
     var hasWaiting: Bool {
-        downTracks.contains { $0.mid == nil && $0.outgoing != nil }
+        downTracks.contains { downTrack in
+            downTrack.mid == nil && downTrack.outgoing != nil
+                && (hasRoomForSection
+                    || sections.contains { $0.downTrack == nil && $0.isVideo == downTrack.track.isVideo })
+        }
     }
+
+    /// The section of the data channels is one more.
+    private var hasRoomForSection: Bool { sections.count + 1 < SDPParser.Limit.sections }
 
     // MARK: Two connections
 
@@ -135,7 +142,7 @@ struct Subscriptions {
                 sections[vacant].isInactiveAtClient = false
                 sections[vacant].shownTrack = downTrack.track.sid
                 downTrack.mid = sections[vacant].mid
-            } else {
+            } else if hasRoomForSection {
                 // Mid 0 is the data section.
                 let mid = String(sections.count + 1)
                 sections.append(

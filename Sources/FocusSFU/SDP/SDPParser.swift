@@ -9,7 +9,7 @@
 /// the line grammar. ``SectionAttributes`` gives attributes their meaning.
 package struct SDPParser {
     package enum Limit {
-        /// As many sections as there may be, at the 4 KiB that browsers fill with a video section.
+        /// Room for 160 sections at the 4 to 5 KiB that browsers fill with a video section; answers are far shorter.
         package static let descriptionBytes = 768 << 10
         package static let lineBytes = 8192
         package static let sections = 512

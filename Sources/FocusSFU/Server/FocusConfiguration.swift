@@ -69,10 +69,18 @@ package struct FocusLimits: Sendable {
     package var participantsPerRoom = 1_000
     package var tracksPerParticipant = 32
     package var pendingTracksPerParticipant = 20
-    /// Tracks that a participant receives at once, and video among them, so that sound finds a place. Each has a
-    /// section of the description, which has ``SDPParser/Limit/sections`` at most, and vacated ones stay for a while.
-    package var receivedTracks = 448
-    package var receivedVideoTracks = 336
+    /// What a participant receives at once.
+    package struct Reception: Sendable {
+        package var tracks: Int
+        /// Of them video, so that sound finds a place.
+        package var videos: Int
+    }
+
+    /// Each track has a section of the description, which has ``SDPParser/Limit/sections`` at most, and vacated ones stay
+    /// for a while.
+    package var reception = Reception(tracks: 448, videos: 336)
+    /// Here the client writes the sections, each with all that it can do: 4 to 5 KiB a video.
+    package var receptionByOneConnection = Reception(tracks: 160, videos: 120)
     /// Streams (SSRCs) one transport may send: layers and their retransmission streams count.
     package var streamsPerTransport = 64
     package var roomNameLength = 256

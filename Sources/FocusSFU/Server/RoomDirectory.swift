@@ -69,10 +69,10 @@ package actor RoomDirectory {
         }
     }
 
-    /// The worker with the fewest sessions; of equal ones that with the fewest rooms, which sessions are on their way
-    /// to.
+    /// The worker with the fewest sessions; each room counts as two more, which may be on their way.
     static func leastLoaded(populations: [Int], rooms: [Int]) -> Int {
-        populations.indices.min { (populations[$0], rooms[$0]) < (populations[$1], rooms[$1]) } ?? 0
+        let loads = zip(populations, rooms).map { $0 + 2 * $1 }
+        return loads.indices.min { loads[$0] < loads[$1] } ?? 0
     }
 
     private func placeRoom(named name: String) -> MediaWorker {

@@ -11,7 +11,9 @@ import Testing
 struct DataAllowanceTests {
     private func taken(_ allowance: inout DataAllowance, receivers: Int, at now: MonotonicTime) -> Int {
         var count = 0
-        while count < 1_000_000, allowance.take(receivers: receivers, at: now) { count += 1 }
+        while count < 1_000_000, allowance.take(byteCount: 10, isReliable: true, receivers: receivers, at: now) {
+            count += 1
+        }
         return count
     }
 
@@ -39,9 +41,20 @@ struct DataAllowanceTests {
     @Test("what is refused costs nothing")
     func refusal() {
         var allowance = DataAllowance()
-        let isTaken = allowance.take(receivers: 100_000, at: .zero)
+        let isTaken = allowance.take(byteCount: 10, isReliable: true, receivers: 100_000, at: .zero)
         #expect(!isTaken)
         let after = taken(&allowance, receivers: 16, at: .zero)
         #expect(after == 4_000)
+    }
+
+    @Test("a large reliable message is free; a small one is not, nor one that may be lost")
+    func files() {
+        var allowance = DataAllowance()
+        let chunk = allowance.take(byteCount: 4_096, isReliable: true, receivers: 100_000, at: .zero)
+        let small = allowance.take(byteCount: 4_095, isReliable: true, receivers: 100_000, at: .zero)
+        let lossy = allowance.take(byteCount: 4_096, isReliable: false, receivers: 100_000, at: .zero)
+        #expect(chunk)
+        #expect(!small)
+        #expect(!lossy)
     }
 }

@@ -287,8 +287,8 @@ extension CallTests {
             arguments: SimulatedPeer.Generation.allCases)
         func full(generation: SimulatedPeer.Generation) async throws {
             let configure: (inout FocusConfiguration) -> Void = { configuration in
-                configuration.limits.receivedTracks = 4
-                configuration.limits.receivedVideoTracks = 3
+                configuration.limits.reception = .init(tracks: 4, videos: 3)
+                configuration.limits.receptionByOneConnection = .init(tracks: 4, videos: 3)
             }
             try await SimulatedCall.run(configure: configure) { call in
                 let alice = try call.join("alice")

@@ -10,11 +10,13 @@ import Testing
 
 @Suite("Where rooms go")
 struct RoomPlacementTests {
-    @Test("a room goes to the worker with the fewest sessions, of equal ones to that with the fewest rooms")
+    @Test("a room goes to the worker with the fewest sessions, and rooms made ahead of them are spread")
     func leastLoaded() {
         #expect(RoomDirectory.leastLoaded(populations: [300, 0], rooms: [1, 5]) == 1)
-        #expect(RoomDirectory.leastLoaded(populations: [2, 2, 2], rooms: [3, 1, 2]) == 1)
         #expect(RoomDirectory.leastLoaded(populations: [0, 0], rooms: [0, 0]) == 0)
+        var rooms = [1, 1]
+        for _ in 0..<50 { rooms[RoomDirectory.leastLoaded(populations: [10, 9], rooms: rooms)] += 1 }
+        #expect(rooms == [26, 26])
     }
 
     @Test("sessions that come and go are counted where they are")
