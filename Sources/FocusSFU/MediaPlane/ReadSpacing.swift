@@ -10,8 +10,8 @@
 /// can leave as one segmented message. While few datagrams come, each is read at once: another within the millisecond
 /// is not likely enough to be worth a delay and a second sleep.
 struct ReadSpacing {
-    /// From the beginning of a read to that of the next: the longest delay of a datagram by this.
-    static let intervalNanoseconds: UInt64 = 1_000_000
+    /// From the beginning of a read to that of the next at most: the longest delay of a datagram by this.
+    static let longestIntervalNanoseconds: UInt64 = 1_000_000
     /// Datagrams a second from which on reads are spaced, and below which they are no longer. With one in an interval
     /// as many sleeps would be added as saved.
     static let beginsAtRate: UInt64 = 2_000
@@ -22,6 +22,8 @@ struct ReadSpacing {
     static let shortestPauseNanoseconds: UInt64 = 50_000
 
     private(set) var isSpacing = false
+    /// So long that no more than a batch comes meanwhile: what comes is in the socket's buffer, which may be small.
+    private var intervalNanoseconds = longestIntervalNanoseconds
     private var datagrams: UInt64 = 0
     private var windowStart: MonotonicTime?
     private var lastRead = MonotonicTime.zero
@@ -40,6 +42,8 @@ struct ReadSpacing {
             guard elapsed >= Self.windowNanoseconds else { return }
             let rate = datagrams * 1_000_000_000 / elapsed
             isSpacing = rate >= (isSpacing ? Self.endsBelowRate : Self.beginsAtRate)
+            let batch = UInt64(MediaPlane.batchCount) * 1_000_000_000 / max(1, rate)
+            intervalNanoseconds = min(Self.longestIntervalNanoseconds, batch)
         }
         windowStart = now
         datagrams = 0
@@ -48,7 +52,7 @@ struct ReadSpacing {
     /// Nanoseconds to wait before the next read; nil when it may begin.
     func pause(at now: MonotonicTime) -> UInt64? {
         let elapsed = now.nanoseconds(since: lastRead)
-        guard isSpacing, elapsed + Self.shortestPauseNanoseconds <= Self.intervalNanoseconds else { return nil }
-        return Self.intervalNanoseconds - elapsed
+        guard isSpacing, elapsed + Self.shortestPauseNanoseconds <= intervalNanoseconds else { return nil }
+        return intervalNanoseconds - elapsed
     }
 }

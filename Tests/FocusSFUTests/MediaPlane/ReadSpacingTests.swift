@@ -58,6 +58,19 @@ struct ReadSpacingTests {
         #expect(spacing.pause(at: milliseconds(201.1)) == 900_000)
     }
 
+    @Test("the more come, the shorter the wait: no more than a batch comes meanwhile")
+    func flood() {
+        // 100,000 a second, then ten times as many.
+        var spacing = spacing(after: 20_000)
+        spacing.read(64, startingAt: milliseconds(200))
+        #expect(spacing.pause(at: milliseconds(200.1)) == 540_000)
+        spacing.read(200_000, startingAt: milliseconds(399))
+        spacing.measure(at: milliseconds(400))
+        spacing.read(64, startingAt: milliseconds(400))
+        #expect(spacing.isSpacing)
+        #expect(spacing.pause(at: milliseconds(400.02)) == nil)
+    }
+
     @Test("within a window nothing changes, whatever comes: one picture does not begin it")
     func window() {
         var spacing = spacing(after: 300)
