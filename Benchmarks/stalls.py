@@ -8,31 +8,36 @@
 
     Benchmarks/stalls.py [--seconds 600] [--subscribers 100]
 
-One sender's audio and video go to all subscribers, server on one core and tester on another. Beside each of them runs a
-witness: a program of the highest priority that only sleeps, a millisecond at a time. When it wakes up late, nothing
-could run on that core: the machine below was doing something else. It also notes when the thread that it watches was
-ready and another program ran; other threads of its own process are not another program. From each stretch of time in
-which packets were more than 5 ms late, the pauses of the server's core are taken off, and one of the tester's in which
-the stretch began. What is left over 5 ms is the server's, but for up to 20 ms in a second that was disturbed as a
-whole: a twentieth of it were pauses, and shorter ones between are not seen.
+One sender's audio and video go to all subscribers, server on one core and tester on another. Only quiet time is
+judged, a tenth of a second for itself, and the load goes on, with the same server, until there was as much of it as
+asked for. It is quiet while neither core is taken from this machine for a clock tick by the machine below (steal time)
+and neither of two witnesses misses more than a hundredth. A witness is a program of the highest priority beside server
+and tester that only sleeps, a millisecond at a time: when it wakes up late, nothing could run on that core. It also
+notes when the thread that it watches was ready and another program ran; other threads of its own process are not
+another program. What the server's core missed in a stall (a stretch of time in which packets were more than 5 ms late)
+is taken off it, and one pause of the tester's in which it began.
 
-Prints the delays and the stalls with whose they were. The last line is JSON. Exit 1 when a stall or a delay is over its
-threshold, 2 when something could not be measured.
+Prints how much time was quiet, the delays in it, and the stalls. The last line is JSON. Exit 1 when a stall or a delay
+is over its threshold, 2 when something could not be measured, such as when the machine was hardly ever quiet.
 
 Needs `swift build -c release`, two processors, and to be allowed real-time priority (root). Run it on a machine that
 does nothing else.
 """
 
 import argparse
+import csv
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests"))
@@ -46,9 +51,33 @@ P99 = 2_000
 # A witness's own way from the timer to its next instruction, what a thread waits for at every moment, and what a system
 # call of the server takes that cannot be interrupted.
 SLACK = 600
-# So much of a second in pauses, and a stall in it of so much is the machine's.
-DISTURBANCE = 50_000
-DISTURBED_STALL = 20_000
+# What is quiet or not as a whole, and how much of it a witness may miss if it is.
+MOMENT = 100_000
+DISTURBANCE = MOMENT // 100
+MOMENTS_A_SECOND = 1_000_000 // MOMENT
+# The load goes on for so many times the quiet time that is asked for.
+PATIENCE = 4
+# Seconds of one load test at least.
+LEAST_SECONDS = 20
+
+
+class Notes(NamedTuple):
+    """What a witness saw of its core; times are Unix microseconds."""
+
+    # Begin and end of each pause, and how much of that was lost.
+    pauses: list[tuple[int, int, int]]
+    # Begin and end of stretches in which a clock tick or more went to others below this machine.
+    thefts: list[tuple[int, int]]
+
+
+class Run(NamedTuple):
+    """One load test."""
+
+    figures: dict
+    # When each sampled packet departed, and what it took.
+    samples: list[tuple[int, int]]
+    server: Notes
+    tester: Notes
 
 
 class Witness:
@@ -68,18 +97,25 @@ class Witness:
         self.process.kill()
         self.process.wait()
 
-    def pauses(self) -> list[tuple[int, int, int]]:
-        """Begin and end of each, Unix microseconds, and how much of that was lost."""
+    def notes(self) -> Notes:
+        """What it has seen; it ends."""
         self.process.send_signal(signal.SIGTERM)
-        return [tuple(pause) for pause in json.loads(self.process.stdout.readline())]
+        return Notes(*json.loads(self.process.stdout.readline()))
+
+
+def stolen_ticks(core: int) -> int:
+    """What the machine below has given of this core to others, in clock ticks."""
+    with open("/proc/stat") as lines:
+        fields = next(line for line in lines if line.startswith(f"cpu{core} ")).split()
+    return int(fields[8])
 
 
 def watch(core: int, thread: Path) -> None:
     """What a witness does."""
-    pauses: list[tuple[int, int, int]] = []
+    notes = Notes([], [])
 
     def tell(*_: object) -> None:
-        print(json.dumps(pauses), flush=True)
+        print(json.dumps(notes), flush=True)
         os._exit(0)
 
     signal.signal(signal.SIGTERM, tell)
@@ -99,6 +135,7 @@ def watch(core: int, thread: Path) -> None:
         return waited - (time.clock_gettime_ns(process) - ran), times
 
     waited, times = waited_for_others()
+    stolen, looked = stolen_ticks(core), time.time_ns() // 1000
     # What its own process ran in the moment before the kernel added a wait.
     debt = 0
     print("ready", flush=True)
@@ -109,7 +146,13 @@ def watch(core: int, thread: Path) -> None:
         now = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1000
         if lost > SLACK:
             # Where in the sleep the pause began is not known: it may have been its beginning.
-            pauses.append((now - lost - 1000, now, lost))
+            notes.pauses.append((now - lost - 1000, now, lost))
+        # Reading it takes a twentieth of a millisecond.
+        if now - looked > MOMENT // 2:
+            now_stolen = stolen_ticks(core)
+            if now_stolen != stolen:
+                notes.thefts.append((looked, now))
+            stolen, looked = now_stolen, now
         try:
             now_waited, now_times = waited_for_others()
         except OSError:
@@ -119,7 +162,7 @@ def watch(core: int, thread: Path) -> None:
             debt = min(0, difference)
             lost = difference // 1000
             if lost > SLACK:
-                pauses.append((now - lost, now, lost))
+                notes.pauses.append((now - lost, now, lost))
             waited, times = now_waited, now_times
 
 
@@ -144,43 +187,81 @@ def missed(pauses: list[tuple[int, int, int]], begin: int, end: int) -> int:
     return total
 
 
-def disturbed_seconds(pauses: list[tuple[int, int, int]]) -> set[int]:
-    """Unix seconds in which the machine was at something else for a while."""
-    paused: dict[int, int] = {}
-    for begin, end, lost in pauses:
-        for second in range(begin // 1_000_000, end // 1_000_000 + 1):
-            part = min(end, (second + 1) * 1_000_000) - max(begin, second * 1_000_000)
-            paused[second] = paused.get(second, 0) + min(part, lost)
-    return {second for second, length in paused.items() if length > DISTURBANCE}
+def moments(begin: int, end: int) -> range:
+    """Those that a stretch touches, by number."""
+    return range(begin // MOMENT, end // MOMENT + 1)
 
 
-def judged(stall: dict, server: list[tuple[int, int, int]], tester: list[tuple[int, int, int]],
-           disturbed: set[int]) -> dict:
-    """A stall with its length, how much of it was the machine's, and whether what is left is the server's."""
-    begin, end = stall["begin"], stall["end"]
-    near = [pause for pause in server if pause[0] < end and pause[1] > begin]
-    # Arrivals are noted where the server sends, so the tester's core matters only when a packet departs.
-    near += [pause for pause in tester if pause[0] <= begin < pause[1]]
-    machine = missed(near, begin, end)
-    own = end - begin - machine
-    is_disturbed = not disturbed.isdisjoint(range(begin // 1_000_000, end // 1_000_000 + 1))
-    return {**stall, "length": end - begin, "machine": machine,
-            "is_own": own > (DISTURBED_STALL if is_disturbed else STALL)}
+def quiet_moments(run: Run) -> set[int]:
+    """Those, wholly within the load, in which the machine was left alone."""
+    departures = [departure for departure, _ in run.samples]
+    if not departures:
+        return set()
+    disturbed: set[int] = set()
+    for notes in (run.server, run.tester):
+        for begin, end in notes.thefts:
+            disturbed.update(moments(begin, end))
+        paused: Counter[int] = Counter()
+        for begin, end, lost in notes.pauses:
+            for moment in moments(begin, end):
+                paused[moment] += min(lost, end - moment * MOMENT, (moment + 1) * MOMENT - begin)
+        disturbed.update(moment for moment, length in paused.items() if length > DISTURBANCE)
+    return set(moments(min(departures) + MOMENT, max(departures) - MOMENT)) - disturbed
 
 
-def measure(seconds: int, subscribers: int) -> tuple[dict, list[list]]:
-    """The load test's figures, and for each core when it did not run what was ready."""
-    cores = load.two_cores()
-    with tempfile.TemporaryDirectory(prefix="callbridge-stalls-") as directory, ExitStack() as stack:
-        server = stack.enter_context(load.running(load.callbridge(Path(directory), cores[0])))
+def own_stalls(run: Run, quiet: set[int]) -> list[dict]:
+    """Those in quiet time that stay too long without what the machine had of them."""
+    stalls = []
+    for stall in run.figures["stalls"]:
+        begin, end = stall["begin"], stall["end"]
+        if not quiet.issuperset(moments(begin, end)):
+            continue
+        near = [pause for pause in run.server.pauses if pause[0] < end and pause[1] > begin]
+        # Arrivals are noted where the server sends, so the tester's core matters only when a packet departs.
+        near += [pause for pause in run.tester.pauses if pause[0] <= begin < pause[1]]
+        machine = missed(near, begin, end)
+        if end - begin - machine > STALL:
+            stalls.append({**stall, "length": end - begin, "machine": machine})
+    return stalls
+
+
+def measure(server: load.Callbridge, cores: tuple[int, int], seconds: int, subscribers: int, directory: Path) -> Run:
+    """One load test on a server that runs."""
+    file = directory / "samples.csv"
+    with ExitStack() as stack:
         # Its progress is shown as it comes.
         tester = stack.enter_context(load.tester(
-            server, cores[1:], seconds, "--subscribers", str(subscribers), stderr=None))
+            server, cores[1:], seconds, "--subscribers", str(subscribers), "--samples", str(file), stderr=None))
         threads = [media_thread(server.process.pid), Path(f"/proc/{tester.pid}/task/{tester.pid}")]
         witnesses = [stack.enter_context(Witness(*pair)) for pair in zip(cores, threads)]
         figures = load.figures(tester, seconds)
-        pauses = [witness.pauses() for witness in witnesses]
-    return figures, pauses
+        notes = [witness.notes() for witness in witnesses]
+    with file.open() as lines:
+        samples = [(int(row["departure"]), int(row["delay"])) for row in csv.DictReader(lines)]
+    return Run(figures, samples, *notes)
+
+
+def runs_of(seconds: int, subscribers: int) -> tuple[list[Run], list[set[int]]]:
+    """Load tests until so much time was quiet, and the quiet moments of each."""
+    cores = load.two_cores()
+    runs: list[Run] = []
+    quiet: list[set[int]] = []
+    with tempfile.TemporaryDirectory(prefix="callbridge-stalls-") as name, ExitStack() as stack:
+        directory = Path(name)
+        server = stack.enter_context(load.running(load.callbridge(directory, cores[0])))
+        spent = 0
+        while (missing := seconds - sum(map(len, quiet)) / MOMENTS_A_SECOND) > 0:
+            if spent >= PATIENCE * seconds:
+                raise RuntimeError(f"only {seconds - missing:.0f} of {spent} seconds were quiet — this machine, or the "
+                                   "one below it — another hour, or another machine")
+            # The first moment and the last are not whole.
+            duration = max(LEAST_SECONDS, math.ceil(missing) + 1)
+            runs.append(measure(server, cores, duration, subscribers, directory))
+            quiet.append(quiet_moments(runs[-1]))
+            spent += duration
+            print(f"        {len(quiet[-1]) / MOMENTS_A_SECOND:.1f} of {duration} seconds were quiet", file=sys.stderr,
+                  flush=True)
+    return runs, quiet
 
 
 def main() -> int:
@@ -192,29 +273,29 @@ def main() -> int:
     if arguments.witness is not None:
         watch(int(arguments.witness[0]), Path(arguments.witness[1]))
     try:
-        figures, pauses = measure(arguments.seconds, arguments.subscribers)
-        p50, p99, most = [load.value(figures, "latency", name) for name in ("p50", "p99", "max")]
+        runs, quiet = runs_of(arguments.seconds, arguments.subscribers)
     except load.FAILURES as error:
         print(f"stalls: {error}", file=sys.stderr)
         return 2
 
-    both = pauses[0] + pauses[1]
-    disturbed = disturbed_seconds(both)
-    stalls = [judged(stall, *pauses, disturbed) for stall in figures["stalls"]]
-    own = [stall for stall in stalls if stall["is_own"]]
-    longest = max((lost for _, _, lost in both), default=0)
-    holds = not own and p50 <= P50 and p99 <= P99 and figures["lost"] == 0
-    print(f"  {'pass' if holds else 'OVER'}  {figures['received']:,} packets, {figures['lost']} lost; p50 "
-          f"{p50 / 1000:.2f}, p99 {p99 / 1000:.2f}, most {most / 1000:.2f} ms")
-    print(f"        {len(stalls)} times packets were more than {STALL // 1000} ms late; the machine paused {len(both)} "
-          f"times, {longest / 1000:.1f} ms at most, and disturbed {len(disturbed)} seconds; {len(own)} stalls are the "
-          "server's")
-    for stall in own[:20]:
+    delays = sorted(delay for run, judged in zip(runs, quiet) for departure, delay in run.samples
+                    if departure // MOMENT in judged)
+    p50, p99 = (delays[math.ceil(share * len(delays)) - 1] for share in (0.5, 0.99))
+    stalls = [stall for run, judged in zip(runs, quiet) for stall in own_stalls(run, judged)]
+    received, lost = (sum(run.figures[name] for run in runs) for name in ("received", "lost"))
+    quiet_seconds, seconds = sum(map(len, quiet)) / MOMENTS_A_SECOND, sum(run.figures["seconds"] for run in runs)
+    holds = not stalls and p50 <= P50 and p99 <= P99 and lost == 0
+    print(f"  {'pass' if holds else 'OVER'}  {quiet_seconds:.1f} quiet seconds of {seconds:.0f}: p50 {p50 / 1000:.2f}, "
+          f"p99 {p99 / 1000:.2f}, most {delays[-1] / 1000:.2f} ms; {len(stalls)} times packets were more than "
+          f"{STALL // 1000} ms late")
+    print(f"        in all {received:,} packets, {lost} lost, most "
+          f"{max(delay for run in runs for _, delay in run.samples) / 1000:.1f} ms")
+    for stall in stalls[:20]:
         print(f"        {stall['length'] / 1000:.1f} ms, of which the machine paused for "
               f"{stall['machine'] / 1000:.1f}, {stall['packets']} sampled packets")
     print(json.dumps({
-        "latency": figures["latency"], "lost": figures["lost"], "stalls": stalls, "pauses": len(both),
-        "longest_pause": longest, "disturbed_seconds": len(disturbed), "own": len(own), "holds": holds}))
+        "seconds": seconds, "quiet_seconds": quiet_seconds, "p50": p50, "p99": p99, "max": delays[-1],
+        "samples": len(delays), "stalls": stalls, "received": received, "lost": lost, "holds": holds}))
     return 0 if holds else 1
 
 

@@ -5,9 +5,12 @@
 
 """`callbridge load-test` against a running focus: its figures, its outputs, and what it says when it cannot work."""
 
+import csv
 import json
+import math
 import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,6 +62,28 @@ def test_two_publishers_and_four_subscribers(focus: Callbridge, tmp_path: Path) 
     for words in ("6 of 6 joined", "p99", "packets per CPU-second", "0.00 %", "a subscriber", "tester"):
         assert words in result.stdout, result.stdout
     assert "measuring" in result.stderr
+
+
+def test_the_samples_are_those_of_the_figures(focus: Callbridge, tmp_path: Path) -> None:
+    file = tmp_path / "samples.csv"
+    begin = time.time()
+    result = load_test(focus, "--subscribers", "3", "--duration", "3", "--samples", str(file), "--json", "-")
+    assert result.returncode == 0, result.stderr
+    latency = json.loads(result.stdout)["latency"]
+    with file.open() as lines:
+        samples = [(int(row["departure"]), int(row["delay"])) for row in csv.DictReader(lines)]
+    delays = sorted(delay for _, delay in samples)
+    assert len(delays) == latency["count"] and delays[-1] == latency["max"]
+    assert delays[math.ceil(len(delays) * 0.99) - 1] == latency["p99"]
+    assert all(begin < departure / 1_000_000 < time.time() for departure, _ in samples)
+
+
+def test_samples_that_cannot_be_written(focus: Callbridge) -> None:
+    # Said before anybody joins.
+    result = load_test(focus, "--samples", "/nowhere/samples.csv")
+    line = result.stderr.strip().splitlines()[-1]
+    assert result.returncode not in (0, USAGE) and "/nowhere/samples.csv" in line and line.count(" — ") == 2
+    assert "joining" not in result.stderr
 
 
 def test_frame_bursts(focus: Callbridge) -> None:

@@ -43,6 +43,7 @@ package final class LoadTestRun {
 
     let plan: LoadTestPlan
     private let onProgress: (LoadTestProgress) -> Void
+    private let onSample: (LatencySample) -> Void
     private let address: ResolvedAddress
     private let context: DTLSContext
     private let epoll: Int32
@@ -73,12 +74,16 @@ package final class LoadTestRun {
     private var progressMeter: ProgressMeter
 
     /// Looks up the server's name and makes what all participants share.
+    ///
+    /// - Parameter onSample: hears of the packets whose latency is part of the report.
     package init(
-        _ plan: LoadTestPlan, onProgress: @escaping (LoadTestProgress) -> Void
+        _ plan: LoadTestPlan, onSample: @escaping (LatencySample) -> Void = { _ in },
+        onProgress: @escaping (LoadTestProgress) -> Void
     ) throws(LoadTestFault) {
         self.plan = plan
         flood = plan.flood.map { FloodSource($0) }
         self.onProgress = onProgress
+        self.onSample = onSample
         address = try plan.url.resolve()
         do throws(DTLSError) {
             context = try DTLSContext(certificate: DTLSCertificate(unixTimeSeconds: UnixClock.seconds()))
@@ -188,6 +193,7 @@ package final class LoadTestRun {
                 guard isMeasuring else { return }
                 latency.add(microseconds: (arrival - sent) / 1_000)
                 lateArrivals.add(sent: sent, arrival: arrival)
+                onSample(LatencySample(departure: sent / 1_000, delay: (arrival - sent) / 1_000))
             })
     }
 

@@ -13,7 +13,6 @@ enum FeedbackWriter {
     /// Between two looks at which sender reports are due: a large room has thousands of streams.
     static let senderReportRoundMilliseconds: UInt64 = 200
     private static let maximumChunks = 12
-    static let leastPacketsForLoss: UInt32 = 10
     /// The SSRC our RTCP comes from; receivers only ask that it be no media SSRC.
     static let ssrc: UInt32 = 1
     /// A PLI is asked for again after this long without a key frame.
@@ -31,10 +30,8 @@ enum FeedbackWriter {
                 let block = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now)
             {
                 blocks.append(block)
-                // Pauses (DTX) leave a few packets, of which one is no share to speak of.
-                if stream.pointee.statistics.expectedLately >= leastPacketsForLoss {
-                    transport.participant?.quality.noteLoss(block.fractionLost)
-                }
+                transport.participant?.quality.noteLoss(
+                    block.fractionLost, of: stream.pointee.statistics.expectedLately)
             }
             guard stream.pointee.repaired == nil else { continue }
             if stream.pointee.acceptsNACK { requestMissing(of: stream, roundTrip: roundTrip, at: now, into: &writer) }

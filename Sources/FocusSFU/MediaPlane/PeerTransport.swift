@@ -290,7 +290,7 @@ package final class PeerTransport {
     func note(_ blocks: [ReportBlock], at now: MonotonicTime) {
         for block in blocks {
             guard let downTrack = downTrack(ssrc: block.ssrc) else { continue }
-            if downTrack.isWorthJudging(block) { participant?.quality.noteLoss(block.fractionLost) }
+            participant?.quality.noteLoss(block.fractionLost, of: downTrack.takePackets(of: block))
             guard block.lastSenderReport != 0 else { continue }
             // LSR echoes the publisher's clock, which we passed on as it was.
             guard let source = downTrack.track.layers[downTrack.stream.pointee.currentLayer],

@@ -10,6 +10,8 @@
 /// a recovery has to last.
 struct ConnectionQualityMeter {
     static let intervalMilliseconds: UInt64 = 5_000
+    /// Pauses (DTX) leave a few packets a report, of which one is no share to speak of.
+    static let leastPackets: UInt32 = 10
 
     private var smoothed: Float = 100
     /// The worst fraction of loss since the last evaluation, in 256ths.
@@ -27,8 +29,11 @@ struct ConnectionQualityMeter {
     /// As clients show it, up to 4.5.
     var score: Float { smoothed * 4.5 / 100 }
 
-    mutating func noteLoss(_ fraction: UInt8) {
-        worstLoss = max(worstLoss, fraction)
+    /// - Parameters:
+    ///   - fraction: of the packets that a report is about, in 256ths.
+    ///   - packets: how many these are; of too few nothing is concluded.
+    mutating func noteLoss(_ fraction: UInt8, of packets: UInt32) {
+        if packets >= Self.leastPackets { worstLoss = max(worstLoss, fraction) }
     }
 
     /// - Parameter silence: how long nothing has come, milliseconds.

@@ -19,10 +19,7 @@ final class DownTrack {
     private var isRouted = false
     var nextReport = MonotonicTime.zero
     var hasReported = false
-    /// The highest sequence number of the subscriber's last report.
-    private var reportedSequence: UInt32?
-    /// The loss of a few packets, as of a silent microphone, says nothing of the connection.
-    private static let leastPacketsForLoss: UInt32 = 10
+    private var reportProgress = ReportProgress()
 
     init(track: PublishedTrack, subscriber: Participant) {
         self.track = track
@@ -46,14 +43,9 @@ final class DownTrack {
         UnsafeMutableRawPointer(stream).deallocate()
     }
 
-    /// Whether the loss that the subscriber reports is of enough packets of the stream. Each report counts from the
-    /// last.
-    func isWorthJudging(_ block: ReportBlock) -> Bool {
-        guard block.ssrc == stream.pointee.ssrc else { return false }
-        defer { reportedSequence = block.highestSequence }
-        guard let reportedSequence else { return false }
-        let packets = block.highestSequence &- reportedSequence
-        return packets >= Self.leastPacketsForLoss && packets < 1 << 31
+    /// How many packets of the stream a report of the subscriber's is about; none, if of those repeated in another.
+    func takePackets(of block: ReportBlock) -> UInt32 {
+        block.ssrc == stream.pointee.ssrc ? reportProgress.advance(to: block.highestSequence) : 0
     }
 
     /// The section's SDP description of what we send.

@@ -22,7 +22,11 @@ extension Participant {
         guard publisher.publications.restriction.allows(self, track: track) else {
             return subscriptionDenied(to: track)
         }
-        guard subscriptions.takePlace(for: track, limit: receptionLimit) else { return }
+        let wasIncomplete = subscriptions.isIncomplete
+        guard subscriptions.takePlace(for: track, limit: receptionLimit) else {
+            if !wasIncomplete { room.plane.environment.signalRefusals.count(.receptionFull) }
+            return
+        }
         if !receives(from: publisher) { room.tellSpeech(of: publisher, to: self, isHeard: true) }
         let downTrack = DownTrack(track: track, subscriber: self)
         subscriptions.add(downTrack)
@@ -63,8 +67,7 @@ extension Participant {
     }
 
     func updateSubscription(_ request: LiveKitUpdateSubscription) {
-        let named = request.participantTracks.lazy.flatMap(\.trackSids).prefix(Self.sidsOfRequest)
-        for sid in Set(request.trackSids.prefix(Self.sidsOfRequest)).union(named) {
+        for sid in sids(named: [request.trackSids] + request.participantTracks.map(\.trackSids)) {
             let track = room.track(sid: sid)
             switch (request.subscribe, track) {
             case (true, let track?):
@@ -89,6 +92,14 @@ extension Participant {
         }
     }
 
+    /// The tracks that a request names, each once; of too many the first.
+    func sids(named lists: [[String]]) -> Set<String> {
+        let first = lists.joined().prefix(Self.sidsOfRequest + 1)
+        guard first.count > Self.sidsOfRequest else { return Set(first) }
+        room.plane.environment.signalRefusals.count(.requestTooLong)
+        return Set(first.dropLast())
+    }
+
     /// Answers requests for tracks that never came.
     func giveUpAwaitedTracks(at now: MonotonicTime) {
         for sid in subscriptions.wishes.takeExpired(at: now) { answerSubscription(to: sid, .seTrackNotfound) }
@@ -109,7 +120,7 @@ extension Participant {
     }
 
     func updateTrackSettings(_ request: LiveKitUpdateTrackSettings) {
-        for sid in Set(request.trackSids.prefix(Self.sidsOfRequest)) {
+        for sid in sids(named: [request.trackSids]) {
             guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
             let track = downTrack.track
             if request.width > 0, request.height > 0 {

@@ -106,7 +106,7 @@ extension Participant {
             || state.publishTracks.contains { publications.track(sid: $0.track.sid) == nil }
         guard !unknown else { return room.remove(self, reason: .stateMismatch, action: .reconnect) }
         if state.hasSubscription { updateSubscription(state.subscription) }
-        for sid in Set(state.trackSidsDisabled.prefix(Self.sidsOfRequest)) {
+        for sid in sids(named: [state.trackSidsDisabled]) {
             guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
             downTrack.isDisabled = true
             downTrack.updateFlow()

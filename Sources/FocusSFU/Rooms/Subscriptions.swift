@@ -24,7 +24,7 @@ struct Subscriptions {
     private var downTracksBySID: [String: DownTrack] = [:]
     private var videoCount = 0
     /// Tracks found no place.
-    private var isIncomplete = false
+    private(set) var isIncomplete = false
     /// A place became free since, which ``takeVacancy()`` tells once.
     private var hasVacancy = false
     var wishes = SubscriptionWishes()

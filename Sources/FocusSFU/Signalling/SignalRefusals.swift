@@ -20,6 +20,10 @@ package final class SignalRefusals: Sendable {
         case tooManySessions
         /// A track announced with longer names or more layers, codecs or features than a client has.
         case trackTooLarge
+        /// There are more tracks than a participant receives at once. Counted when it becomes so.
+        case receptionFull
+        /// A request that names more tracks than are looked at.
+        case requestTooLong
     }
 
     private let counts = Reason.allCases.map { _ in Counter() }

@@ -39,6 +39,19 @@ extension CallTests {
             }
         }
 
+        @Test("the data section may come after the media", arguments: SimulatedPeer.Generation.allCases)
+        func late(generation: SimulatedPeer.Generation) async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice", generation, offersData: false)
+                let bob = try call.join("bob")
+                _ = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                alice.offerData()
+                try Self.connect(call, [alice, bob])
+                #expect(alice.publisher.send(try Self.packet("hello"), label: "_reliable") == .queued)
+                try call.wait("it arrives") { Self.texts(bob, "_reliable") == ["alice: hello"] }
+            }
+        }
+
         @Test(
             "both kinds go both ways", arguments: SimulatedPeer.Generation.allCases, SimulatedPeer.Generation.allCases)
         func bothWays(first: SimulatedPeer.Generation, second: SimulatedPeer.Generation) async throws {

@@ -303,11 +303,24 @@ extension CallTests {
                 bob.subscribe(to: [waiting.sid])
                 try call.wait("bob is told") { bob.subscriptionResponses.count == 1 }
                 #expect(bob.subscriptionResponses.first?.trackSid == waiting.sid)
+                #expect(call.focus.signalRefusals[.receptionFull] == 1)
 
                 alice.unpublish(videos[0])
                 try call.wait("bob gets the one that waited") { bob.incoming[waiting.sid] != nil }
                 #expect(bob.incoming[audio.sid] != nil)
                 #expect(!bob.socket.isClosed)
+            }
+        }
+
+        @Test("of a request that names thousands of tracks the first are looked at")
+        func endlessRequest() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                bob.subscribe(to: [audio.sid] + (1...5_000).map { "TR_\($0)" }, false)
+                try call.wait("the first is heeded") { bob.incoming[audio.sid] == nil }
+                #expect(call.focus.signalRefusals[.requestTooLong] == 1)
             }
         }
     }

@@ -87,6 +87,8 @@ final class SimulatedConnection {
 
     /// Opened once the association is made.
     var labelsToOpen: [DataChannelParameters] = []
+    /// Whether descriptions have a section for data, so that there is an association.
+    private(set) var hasDataSection = true
     private(set) var channels: DataChannels?
     private(set) var channelIDs: [String: UInt16] = [:]
     private(set) var labels: [UInt16: String] = [:]
@@ -361,13 +363,25 @@ final class SimulatedConnection {
             case .handshakeDone(let keying):
                 guard let dtls else { continue }
                 srtp = try? SRTPSession(keying: keying, localRole: dtls.role)
-                openChannels(role: dtls.role)
+                if hasDataSection { openChannels(role: dtls.role) }
             case .applicationData(let bytes):
                 _ = bytes.withUnsafeBytes { channels?.receive($0) }
             case .closed: isClosedByPeer = true
             case .failed(let error): failure = error
             }
         }
+    }
+
+    /// Before the first description.
+    func removeDataSection() {
+        hasDataSection = false
+    }
+
+    /// With DTLS up, as a client whose application opens its first channel late.
+    func addDataSection() {
+        hasDataSection = true
+        if let dtls, isConnected { openChannels(role: dtls.role) }
+        drain()
     }
 
     private func openChannels(role: DTLSRole) {

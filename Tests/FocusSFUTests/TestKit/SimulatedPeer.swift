@@ -69,7 +69,8 @@ final class SimulatedPeer {
 
     init(
         port: Int, identity: String, token: String, generation: Generation, answerSetup: String = "active",
-        spareSections: Int = 1, autoSubscribe: Bool = true, clientProtocol: Int32 = 16, extraQuery: String = ""
+        spareSections: Int = 1, autoSubscribe: Bool = true, clientProtocol: Int32 = 16, extraQuery: String = "",
+        offersData: Bool = true
     ) throws {
         self.identity = identity
         self.token = token
@@ -81,6 +82,10 @@ final class SimulatedPeer {
             DataChannelParameters(label: "_reliable"),
             DataChannelParameters(label: "_lossy", ordered: false, reliability: .maxRetransmits(0)),
         ]
+        if !offersData {
+            sections.removeAll()
+            publisher.removeDataSection()
+        }
         let path: String
         switch generation {
         case .two:
@@ -259,6 +264,13 @@ final class SimulatedPeer {
     /// What no client does (RFC 9429 §5.2.2).
     func swapLastSections() {
         sections.swapAt(sections.count - 1, sections.count - 2)
+    }
+
+    /// Offers the data section that was left out so far.
+    func offerData() {
+        sections.append(Section(mid: "\(sections.count)", content: .data))
+        publisher.addDataSection()
+        offer()
     }
 
     func offer() {

@@ -123,6 +123,13 @@ struct LoadTestCommand: ParsableCommand {
             "Write the figures as JSON; - is standard output, and the table goes elsewhere.", valueName: "file"))
     var jsonFile: String?
 
+    @Option(
+        name: .customLong("samples"),
+        help: ArgumentHelp(
+            "Write when each sampled packet departed (Unix time) and what it took, microseconds, as CSV.",
+            valueName: "file"))
+    var sampleFile: String?
+
     private static let floodKinds = FloodPlan.Kind.allCases.map(\.rawValue).joined(separator: ", ")
 
     func validate() throws {
@@ -168,16 +175,18 @@ struct LoadTestCommand: ParsableCommand {
 
     func run() throws {
         let plan = try plan()
+        let samples = try sampleFile.map { try SampleFile(path: $0) }
         let progressLine = ProgressLine()
         let report: LoadTestReport
         do throws(LoadTestFault) {
-            report = try LoadTestRun(plan) { progressLine.show($0) }.run()
+            report = try LoadTestRun(plan, onSample: { samples?.add($0) }, onProgress: progressLine.show).run()
         } catch {
             progressLine.finish()
             throw termination(for: error)
         }
         progressLine.finish()
         try write(report)
+        try samples?.finish()
         guard report.falsified == 0 else {
             throw Termination(
                 .failure,
