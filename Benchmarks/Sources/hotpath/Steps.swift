@@ -168,7 +168,7 @@ enum Steps {
     }
 
     /// What a client takes that begins a handshake and never goes on: the connection with the first flight and the
-    /// signature in it, and each further ClientHello, with the flights that it has repeated until it is given up.
+    /// signature in it, and each further ClientHello, which is not answered: flights are repeated by the clock.
     private static func halfOpenHandshakes() throws {
         let context = try DTLSContext(certificate: DTLSCertificate(unixTimeSeconds: UnixClock.seconds()))
         let now = MonotonicTime(nanoseconds: 1_000_000_000)
