@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 
-/// How many offers a worker makes in one tick. A new track makes one to everybody in its room, of a section for each track
-/// there: too much at once, for no media is read meanwhile.
+/// How many offers a worker makes in one tick. A new track makes one to everybody in its room, of a section for each
+/// track there: too much at once, for no media is read meanwhile.
 ///
 /// A newcomer's first offer is never put off, since its connection waits for it. The others that did not fit have the
 /// next ticks for themselves, before offers that came due later: who is asked again and again cannot starve the rest.

@@ -5,9 +5,9 @@
 
 /// How much a participant may have sent to others: each message costs time, and each receiver of it some more.
 ///
-/// Sending to one receiver costs the worker some microseconds, and one small packet may hold dozens of messages. What is
-/// left is enough for cursors at 60 a second in a room of hundreds. Large reliable messages are free: a file would be
-/// broken by the loss of one, its sender pays for them with its uplink, and a slow receiver's backlog bounds them.
+/// Sending to one receiver costs the worker some microseconds, and one small packet may hold dozens of messages. What
+/// is left is enough for cursors at 60 a second in a room of hundreds. Large reliable messages are free: a file would
+/// be broken by the loss of one, its sender pays for them with its uplink, and a slow receiver's backlog bounds them.
 struct DataAllowance {
     static let freeByteCount = 4_096
     static let nanosecondsPerMessage: UInt64 = 100_000

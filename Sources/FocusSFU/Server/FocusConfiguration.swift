@@ -76,8 +76,8 @@ package struct FocusLimits: Sendable {
         package var videos: Int
     }
 
-    /// Each track has a section of the description, which has ``SDPParser/Limit/sections`` at most, and vacated ones stay
-    /// for a while.
+    /// Each track has a section of the description, which has ``SDPParser/Limit/sections`` at most, and vacated ones
+    /// stay for a while.
     package var reception = Reception(tracks: 448, videos: 336)
     /// Here the client writes the sections, each with all that it can do: 4 to 5 KiB a video.
     package var receptionByOneConnection = Reception(tracks: 160, videos: 120)
