@@ -14,11 +14,12 @@ asked for. It is quiet while neither core is taken from this machine for a clock
 and neither of two witnesses misses more than a hundredth. A witness is a program of the highest priority beside server
 and tester that only sleeps, a millisecond at a time: when it wakes up late, nothing could run on that core. It also
 notes when the thread that it watches was ready and another program ran; other threads of its own process are not
-another program.
+another program. A stall, a stretch of time in which packets were more than 5 ms late, is the server's if all of it was
+quiet, or if it was much longer than what the machine had of it. Losses count at all times.
 
-Prints how much time was quiet, the delays in it, and its stalls, packets that came 5 ms late and more. The last line is
-JSON. Exit 1 when there are stalls, losses, or delays over their thresholds, 2 when something could not be measured, such
-as when the machine was hardly ever quiet.
+Prints how much time was quiet, the delays in it, and the server's stalls. The last line is JSON. Exit 1 when there are
+stalls, losses, failed participants, or delays over their thresholds, 2 when something could not be measured, such as
+when the machine was hardly ever quiet.
 
 Needs `swift build -c release`, two processors, and to be allowed real-time priority (root). Run it on a machine that
 does nothing else.
@@ -54,6 +55,7 @@ SLACK = 600
 MOMENT = 100_000
 DISTURBANCE = MOMENT // 100
 MOMENTS_A_SECOND = 1_000_000 // MOMENT
+TICK = 1_000_000 // os.sysconf("SC_CLK_TCK")
 # The load goes on for so many times the quiet time that is asked for.
 PATIENCE = 4
 # Seconds of one load test at least.
@@ -65,8 +67,8 @@ class Notes(NamedTuple):
 
     # Begin and end of each pause, and how much of that was lost.
     pauses: list[tuple[int, int, int]]
-    # Begin and end of stretches in which a clock tick or more went to others below this machine.
-    thefts: list[tuple[int, int]]
+    # Begin and end of stretches in which clock ticks went to others below this machine, and how many.
+    thefts: list[tuple[int, int, int]]
 
 
 class Run(NamedTuple):
@@ -88,8 +90,9 @@ class Witness:
             [sys.executable, __file__, "--witness", str(core), str(thread)], stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> "Witness":
-        if not self.process.stdout.readline():
-            raise RuntimeError(f"the witness of core {self.core} may not have real-time priority — run as root")
+        said = self.process.stdout.readline().strip()
+        if said != "ready":
+            raise RuntimeError(said or f"the witness of core {self.core} ended — what it watches — is that still there")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,6 +125,8 @@ def watch(core: int, thread: Path) -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_max(os.SCHED_FIFO)))
     except PermissionError:
+        print(f"the witness of core {core} may not have real-time priority — CAP_SYS_NICE — run as root, and in a "
+              "container with that capability")
         sys.exit(2)
     statistics = os.open(thread / "schedstat", os.O_RDONLY)
     # The processor time of its process, clock_getcpuclockid(3).
@@ -138,10 +143,13 @@ def watch(core: int, thread: Path) -> None:
     # What its own process ran in the moment before the kernel added a wait.
     debt = 0
     print("ready", flush=True)
+    woken = time.monotonic_ns()
     while True:
-        before = time.monotonic_ns()
+        # From one waking to the next, so that no pause falls between two looks.
+        before = woken
         time.sleep(0.001)
-        lost = (time.monotonic_ns() - before) // 1000 - 1000
+        woken = time.monotonic_ns()
+        lost = (woken - before) // 1000 - 1000
         now = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1000
         if lost > SLACK:
             # Where in the sleep the pause began is not known: it may have been its beginning.
@@ -150,7 +158,7 @@ def watch(core: int, thread: Path) -> None:
         if now - looked > MOMENT // 2:
             now_stolen = stolen_ticks(core)
             if now_stolen != stolen:
-                notes.thefts.append((looked, now))
+                notes.thefts.append((looked, now, now_stolen - stolen))
             stolen, looked = now_stolen, now
         try:
             now_waited, now_times = waited_for_others()
@@ -187,7 +195,7 @@ def quiet_moments(run: Run) -> set[int]:
         return set()
     disturbed: set[int] = set()
     for notes in (run.server, run.tester):
-        for begin, end in notes.thefts:
+        for begin, end, _ in notes.thefts:
             disturbed.update(moments(begin, end))
         paused: Counter[int] = Counter()
         for begin, end, lost in notes.pauses:
@@ -197,9 +205,23 @@ def quiet_moments(run: Run) -> set[int]:
     return set(moments(min(departures) + MOMENT, max(departures) - MOMENT)) - disturbed
 
 
-def stalls_in(quiet: set[int], run: Run) -> list[dict]:
-    """Stretches of quiet time in which packets were more than 5 ms late: nobody's but the server's."""
-    return [stall for stall in run.figures["stalls"] if quiet.issuperset(moments(stall["begin"], stall["end"]))]
+def missed(notes: Notes, begin: int, end: int) -> int:
+    """What the machine may have had of its core in a stretch: microseconds, at most."""
+    pauses = sum(lost for first, last, lost in notes.pauses if first < end and last > begin)
+    ticks = [count for first, last, count in notes.thefts if first < end and last > begin]
+    return max(pauses, (sum(ticks) + len(ticks)) * TICK)
+
+
+def is_own(stall: dict, run: Run, quiet: set[int]) -> bool:
+    """Whether nobody but the server can have made packets wait.
+
+    Where the machine was disturbed, it may have made them wait for as long, for as long again while the server catches
+    up, and for a moment.
+    """
+    begin, end = stall["begin"], stall["end"]
+    if quiet.issuperset(moments(begin, end)):
+        return True
+    return end - begin > 2 * max(missed(run.server, begin, end), missed(run.tester, begin, end)) + MOMENT
 
 
 def measure(server: load.Callbridge, cores: tuple[int, int], seconds: int, subscribers: int, directory: Path) -> Run:
@@ -253,21 +275,29 @@ def main() -> int:
     try:
         runs, quiet = runs_of(arguments.seconds, arguments.subscribers)
         delays = sorted(delay for run, judged in zip(runs, quiet) for departure, delay in run.samples
-                        if departure // MOMENT in judged)
+                        if judged.issuperset(moments(departure, departure + delay)))
+        overflow = sum(run.figures["tester"]["overflow"] for run in runs)
+        if overflow > 0:
+            raise RuntimeError(f"{overflow:,} datagrams found no room in the tester's sockets — net.core.rmem_max — "
+                               "raise it, or another machine")
         if not delays:
             raise RuntimeError("no moment was quiet — this machine, or the one below it — another hour or machine")
+    except load.ParticipantsFailed as error:
+        print(f"  OVER  {error}")
+        return 1
     except load.FAILURES as error:
         print(f"stalls: {error}", file=sys.stderr)
         return 2
 
     p50, p99 = (delays[math.ceil(share * len(delays)) - 1] for share in (0.5, 0.99))
-    stalls = [stall for run, judged in zip(runs, quiet) for stall in stalls_in(judged, run)]
+    stalls = [stall for run, judged in zip(runs, quiet)
+              for stall in run.figures["stalls"] if is_own(stall, run, judged)]
     received, lost, seconds = (sum(run.figures[name] for run in runs) for name in ("received", "lost", "seconds"))
     found = quiet_seconds(quiet)
     holds = not stalls and p50 <= P50 and p99 <= P99 and lost == 0
     print(f"  {'pass' if holds else 'OVER'}  {found:.1f} quiet seconds of {seconds:.0f}: p50 {p50 / 1000:.2f}, "
           f"p99 {p99 / 1000:.2f}, most {delays[-1] / 1000:.2f} ms; {len(stalls)} times packets were more than "
-          "5 ms late")
+          "5 ms late for the server")
     print(f"        in all {received:,} packets, {lost} lost, most "
           f"{max(delay for run in runs for _, delay in run.samples) / 1000:.1f} ms")
     for stall in stalls[:20]:

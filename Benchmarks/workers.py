@@ -112,6 +112,9 @@ def main() -> int:
                     print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
                     directory = Path(place) / str(number) / name
                     results.setdefault(name, []).append(measure(directory, *arguments, options.seconds))
+    except load.ParticipantsFailed as error:
+        print(f"missed: {error}")
+        return 1
     except load.FAILURES as error:
         print(f"workers: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from TestBed import janus
+from TestBed import janus, load
 from TestBed.callbridge import Callbridge, run_callbridge
 from TestBed.namespaces import NamespacesImpossible, Star, ip
 from TestBed.places import free_tcp_port
@@ -78,12 +78,29 @@ def test_the_samples_are_those_of_the_figures(focus: Callbridge, tmp_path: Path)
     assert all(begin < departure / 1_000_000 < time.time() for departure, _ in samples)
 
 
-def test_samples_that_cannot_be_written(focus: Callbridge) -> None:
+@pytest.mark.parametrize("option", ["--samples", "--json"])
+def test_a_file_that_cannot_be_written(focus: Callbridge, option: str) -> None:
     # Said before anybody joins.
-    result = load_test(focus, "--samples", "/nowhere/samples.csv")
+    result = load_test(focus, option, "/nowhere/figures")
     line = result.stderr.strip().splitlines()[-1]
-    assert result.returncode not in (0, USAGE) and "/nowhere/samples.csv" in line and line.count(" — ") == 2
+    assert result.returncode not in (0, USAGE) and f"{option} /nowhere/figures" in line and line.count(" — ") == 2
     assert "joining" not in result.stderr
+
+
+def test_a_server_that_ends_in_the_middle(tmp_path: Path) -> None:
+    with load.running(Callbridge(tmp_path / "server")) as server:
+        file = tmp_path / "samples.csv"
+        with load.tester(server, (), 3600, "--subscribers", "3", "--samples", str(file)) as tester:
+            for line in tester.stderr:
+                if "measuring" in line:
+                    break
+            server.kill()
+            with pytest.raises(load.ParticipantsFailed) as failure:
+                load.figures(tester, 0)
+    assert failure.value.figures["failed"] == 4 and "server" not in failure.value.figures
+    assert str(failure.value).startswith("error: 4 of 4 participants failed, the first because: ")
+    # What there was until then is there.
+    assert len(file.read_text().splitlines()) == 1 + failure.value.figures["latency"]["count"]
 
 
 def test_frame_bursts(focus: Callbridge) -> None:
@@ -168,6 +185,8 @@ def test_a_process_that_is_not_there(focus: Callbridge) -> None:
     ["--video-size", "5"], ["--token-file", "/nowhere"], ["--flood", "garbage"], ["--flood-rate", "5"],
     ["--flood", "water", "--server-pid", "1"], ["--signalling", "sip"], ["--signalling", "janus", "--api-key", "k"],
     ["--signalling", "janus", "--room", "hall"], ["--signalling", "janus", "--publishers", "0"],
+    ["--flood", "garbage", "--server-pid", "1", "--publishers", "0"], ["--video-rate", "0"], ["--samples", "-"],
+    ["--api-key", "key"], ["--api-secret", "secret"],
 ], ids=" ".join)
 def test_a_wrong_command_line(arguments: list[str]) -> None:
     result = run_callbridge("load-test", *arguments)

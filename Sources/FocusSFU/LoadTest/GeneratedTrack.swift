@@ -16,7 +16,8 @@ final class GeneratedTrack {
     /// Room for descriptor, VP8 header and mark.
     static let leastPayload = 40
     static let largestPayload = 1_400
-    private static let timesKept = 4_096
+    /// For so long at least it is known when a packet was sent; one that takes longer is in no latency.
+    private static let secondsKept = 20
     private static let keyFrameInterval: UInt64 = 90
     private static let magic: UInt32 = 0x6362_4C54
     private static let capacity = 2_048
@@ -46,7 +47,10 @@ final class GeneratedTrack {
     private let payloadLength: Int
     private let schedule: PacketSchedule
     private let memory: UnsafeMutableRawPointer
+    /// A ring of ``timesKept`` entries.
     private let times: UnsafeMutablePointer<UInt64>
+    /// A power of two.
+    private let timesKept: Int
     private var srtp = SRTPStreamState()
     private var sequence = UInt16.random(in: 0...0x7FFF)
     private let firstTimestamp = Random.uint32()
@@ -75,8 +79,10 @@ final class GeneratedTrack {
             : .audio(packetsPerSecond: shape.packetsPerSecond)
         memory = .allocate(byteCount: Self.capacity, alignment: 16)
         memory.initializeMemory(as: UInt8.self, repeating: 0x55, count: Self.capacity)
-        times = .allocate(capacity: Self.timesKept)
-        times.initialize(repeating: 0, count: Self.timesKept)
+        let wanted = max(1, shape.packetsPerSecond * Self.secondsKept)
+        timesKept = 1 << (Int.bitWidth - (wanted - 1).leadingZeroBitCount)
+        times = .allocate(capacity: timesKept)
+        times.initialize(repeating: 0, count: timesKept)
     }
 
     deinit {
@@ -87,8 +93,8 @@ final class GeneratedTrack {
     /// When a packet was sent, nanoseconds of CLOCK_REALTIME; nil when that is too long ago to know.
     func time(of packet: UInt32) -> UInt64? {
         let next = UInt32(truncatingIfNeeded: self.packet)
-        guard next &- packet <= UInt32(Self.timesKept), next != packet else { return nil }
-        return times[Int(packet) & (Self.timesKept - 1)]
+        guard next &- packet <= UInt32(timesKept), next != packet else { return nil }
+        return times[Int(packet) & (timesKept - 1)]
     }
 
     var nextSequence: UInt16 { sequence }
@@ -127,7 +133,7 @@ final class GeneratedTrack {
     private func send(with sender: SRTPSender, on connection: LoadConnection, to path: NetworkAddress) {
         let plain = writePacket()
         let length = sender.protect(packet: memory, length: plain.count, capacity: Self.capacity, state: &srtp)
-        times[Int(truncatingIfNeeded: packet) & (Self.timesKept - 1)] = RealTime.nanoseconds()
+        times[Int(truncatingIfNeeded: packet) & (timesKept - 1)] = RealTime.nanoseconds()
         lastLength = length
         if length > 0, connection.send(memory, length: length, to: path) {
             sent += 1

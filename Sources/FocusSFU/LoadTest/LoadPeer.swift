@@ -25,6 +25,8 @@ final class LoadPeer {
     private(set) var firstMediaAt: MonotonicTime?
     private(set) var failure: String?
     private(set) var refusal: (status: Int, body: String)?
+    /// The server has said something on the signal socket.
+    private(set) var hasAnswer = false
 
     private(set) var streams = StreamTable()
     private var samples: [SRTPReceiveStreamState] = []
@@ -100,6 +102,7 @@ final class LoadPeer {
 
     func signalBecameReady(at now: MonotonicTime) {
         signalling.advance { signal in
+            if case .failed = signal {} else { hasAnswer = true }
             switch signal {
             case .transport(let transport, .sending): sending.apply(transport, at: now)
             case .transport(let transport, .receiving): receiving.apply(transport, at: now)

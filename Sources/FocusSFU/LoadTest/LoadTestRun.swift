@@ -287,7 +287,7 @@ package final class LoadTestRun {
         for peer in joining {
             if now.milliseconds(since: peer.startedAt) > Self.joinLimitMilliseconds {
                 peer.fail(
-                    peer.isConnected ? "no media within 30 s of joining" : "no connection within 30 s of joining")
+                    peer.isConnected ? "no media within 30 s of joining" : "no media connection within 30 s of joining")
             }
             if peer.hasFailed { try giveUpIfHopeless(peer) }
         }
@@ -308,16 +308,17 @@ package final class LoadTestRun {
                 phase = .settling(since: now, missing: missing)
             }
         case .pausing(let since):
-            if try isQuiet(since: since, at: now) { try beginMeasuring(at: now) }
+            if isQuiet(since: since, at: now) { try beginMeasuring(at: now) }
         case .measuring(let since):
-            if now.milliseconds(since: since) >= UInt64(plan.durationSeconds) * 1_000 {
+            // What is left is not worth measuring once all are gone.
+            if now.milliseconds(since: since) >= UInt64(plan.durationSeconds) * 1_000 || peers.allSatisfy(\.hasFailed) {
                 stopSending()
                 flood?.end()
-                measurement.end(server: try serverUsage(), at: now)
+                measurement.end(server: lastServerUsage(), at: now)
                 phase = .draining(since: now)
             }
         case .draining(let since):
-            if try isQuiet(since: since, at: now) { phase = .done }
+            if isQuiet(since: since, at: now) { phase = .done }
         case .done: break
         }
         report(at: now)
@@ -329,11 +330,11 @@ package final class LoadTestRun {
     }
 
     /// Whether all that was sent has arrived or never will. Only the time in which something still came counts as work.
-    private func isQuiet(since start: MonotonicTime, at now: MonotonicTime) throws(LoadTestFault) -> Bool {
+    private func isQuiet(since start: MonotonicTime, at now: MonotonicTime) -> Bool {
         let count = peers.reduce(0) { $0 + $1.packets }
         if count != lastArrival.count {
             lastArrival = (count, now)
-            if case .draining = phase { measurement.drained(server: try serverUsage()) }
+            if case .draining = phase { measurement.drained(server: lastServerUsage()) }
         }
         return now.milliseconds(since: max(start, lastArrival.at)) > Self.quietMilliseconds
             || now.milliseconds(since: start) > Self.quietLimitMilliseconds
@@ -353,11 +354,13 @@ package final class LoadTestRun {
 
     /// A wrong key, or an address where nobody is, is not worth asking about hundreds of times.
     private func giveUpIfHopeless(_ peer: LoadPeer) throws(LoadTestFault) {
+        guard settled.isEmpty else { return }
         if let refusal = peer.refusal, (400..<500).contains(refusal.status) {
             throw .refused(status: refusal.status, body: refusal.body)
         }
-        guard settled.isEmpty, peers.allSatisfy({ $0.hasFailed }) else { return }
-        throw .unreachable(peer.failure ?? "")
+        guard peers.allSatisfy(\.hasFailed) else { return }
+        let reason = peer.failure ?? ""
+        throw peers.contains(where: \.hasAnswer) ? .nobodyJoined(reason) : .unreachable(reason)
     }
 
     private func requireBothSides() throws(LoadTestFault) {
@@ -376,6 +379,11 @@ package final class LoadTestRun {
             let flowing = peer.streams.tallies.count { $0.received > 0 }
             return sum + max(0, live - peer.tracks.count - flowing)
         }
+    }
+
+    /// None when the server has ended meanwhile: what it did before is reported all the same.
+    private func lastServerUsage() -> ProcessUsage? {
+        plan.serverProcess.flatMap { ProcessUsage(of: $0) }
     }
 
     private func serverUsage() throws(LoadTestFault) -> ProcessUsage? {

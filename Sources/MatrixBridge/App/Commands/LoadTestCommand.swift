@@ -151,10 +151,13 @@ struct LoadTestCommand: ParsableCommand {
             try check(limits.contains(count ?? 0), "\(name) must be between 0 and \(limits.upperBound)")
         }
         try check(!roles.isEmpty, "there must be somebody to join")
-        try check((1...100_000).contains(videoRate) && (1...10_000).contains(audioRate), "a rate is out of range")
-        try check(
-            LoadTestPlan.payloadBytes.contains(videoSize) && LoadTestPlan.payloadBytes.contains(audioSize),
-            "a payload has \(LoadTestPlan.payloadBytes.lowerBound) to \(LoadTestPlan.payloadBytes.upperBound) bytes")
+        let bytes = LoadTestPlan.payloadBytes
+        for (name, value, range) in [
+            ("--video-rate", videoRate, 1...100_000), ("--audio-rate", audioRate, 1...10_000),
+            ("--video-size", videoSize, bytes), ("--audio-size", audioSize, bytes),
+        ] {
+            try check(range.contains(value), "\(name) must be between \(range.lowerBound) and \(range.upperBound)")
+        }
         try check((1...86_400).contains(duration), "--duration must be between 1 and 86400")
         try check(joinRate >= 0 && joinsAtOnce >= 1, "--join-rate must be 0 or more, --joins-at-once 1 or more")
         try check(
@@ -162,8 +165,12 @@ struct LoadTestCommand: ParsableCommand {
             "--token-file excludes --api-key, --api-secret and --room: tokens say it all")
         try check(serverProcess.map { $0 > 0 } ?? true, "--server-pid must be a process")
         try check(flood == nil || serverProcess != nil, "--flood needs --server-pid: only a server on this machine")
+        try check(
+            flood == nil || roles.contains { $0.publishesAudio || $0.publishesVideo },
+            "--flood needs somebody who sends")
         try check(floodRate == nil || flood != nil, "--flood-rate needs --flood")
         try check((1...1_000_000).contains(floodRate ?? 1), "--flood-rate must be between 1 and 1000000")
+        try check(sampleFile != "-", "--samples needs a file")
         guard signalling == .janus else { return }
         try check(
             apiKey == nil && apiSecret == nil && tokenFile == nil,
@@ -175,6 +182,10 @@ struct LoadTestCommand: ParsableCommand {
 
     func run() throws {
         let plan = try plan()
+        // Found out before hours of measuring, not after.
+        if let jsonFile, jsonFile != "-", !FileManager.default.createFile(atPath: jsonFile, contents: nil) {
+            throw Self.unwritable(jsonFile)
+        }
         let samples = try sampleFile.map { try SampleFile(path: $0) }
         let progressLine = ProgressLine()
         let report: LoadTestReport
@@ -182,11 +193,12 @@ struct LoadTestCommand: ParsableCommand {
             report = try LoadTestRun(plan, onSample: { samples?.add($0) }, onProgress: progressLine.show).run()
         } catch {
             progressLine.finish()
+            try samples?.finish()
             throw termination(for: error)
         }
         progressLine.finish()
-        try write(report)
         try samples?.finish()
+        try write(report)
         guard report.falsified == 0 else {
             throw Termination(
                 .failure,
@@ -196,8 +208,10 @@ struct LoadTestCommand: ParsableCommand {
         }
         guard report.failed == 0 else {
             throw Termination(
-                .failure, cause: "\(report.failed) of \(report.participants) participants failed",
-                source: url, fix: report.failures.first ?? "see the server's log")
+                .failure,
+                cause: "\(report.failed) of \(report.participants) participants failed, the first because: "
+                    + (report.failures.first ?? "unknown"),
+                source: url, fix: "see the server's log")
         }
     }
 
@@ -255,14 +269,7 @@ struct LoadTestCommand: ParsableCommand {
     }
 
     private func admission() throws -> LoadTestPlan.Admission {
-        guard let tokenFile else {
-            let environment = ProcessInfo.processInfo.environment
-            let development = APIKeyPair.development
-            return .key(
-                APIKey(
-                    name: apiKey ?? environment["LIVEKIT_API_KEY"] ?? development.name,
-                    secret: apiSecret ?? environment["LIVEKIT_API_SECRET"] ?? development.secret.exposed))
-        }
+        guard let tokenFile else { return .key(try key()) }
         guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
             throw Termination(
                 .usage, cause: "the file cannot be read", source: "--token-file \(tokenFile)",
@@ -277,6 +284,22 @@ struct LoadTestCommand: ParsableCommand {
         return .tokens(tokens)
     }
 
+    private func key() throws -> APIKey {
+        let environment = ProcessInfo.processInfo.environment
+        switch (apiKey ?? environment["LIVEKIT_API_KEY"], apiSecret ?? environment["LIVEKIT_API_SECRET"]) {
+        case (let name?, let secret?): return APIKey(name: name, secret: secret)
+        case (nil, nil): return APIKey(name: APIKeyPair.development.name, secret: APIKeyPair.development.secret.exposed)
+        case (_?, nil):
+            throw Termination(
+                .usage, cause: "a key without its secret", source: "command line and environment",
+                fix: "--api-secret, or LIVEKIT_API_SECRET")
+        case (nil, _?):
+            throw Termination(
+                .usage, cause: "a secret without the name of its key", source: "command line and environment",
+                fix: "--api-key, or LIVEKIT_API_KEY")
+        }
+    }
+
     private func termination(for fault: LoadTestFault) -> Termination {
         switch fault {
         case .unreachable(let reason):
@@ -286,10 +309,15 @@ struct LoadTestCommand: ParsableCommand {
         case .refused(let status, let body):
             Termination(
                 .failure, cause: "the server refused the join: \(status) \(body)", source: url,
-                fix: status == 401 && signalling == .livekit
-                    ? "a key of this server, with --api-key and --api-secret" : "see the server's log")
+                fix: status != 401 || signalling == .janus
+                    ? "see the server's log"
+                    : tokenFile == nil
+                        ? "a key of this server, with --api-key and --api-secret"
+                        : "tokens of this server that are still valid")
         case .nobodyJoined(let reason):
-            Termination(.failure, cause: "nobody came in: \(reason)", source: url, fix: "see the server's log")
+            Termination(
+                .failure, cause: "nobody came in: \(reason)", source: url,
+                fix: "see that UDP reaches the server's media port at the address it tells (rtc.node_ip), and its log")
         case .serverProcess(let process):
             Termination(
                 .failure, cause: "there is no process \(process), or it ended", source: "--server-pid",
@@ -318,9 +346,12 @@ struct LoadTestCommand: ParsableCommand {
         do {
             try json.write(to: URL(fileURLWithPath: jsonFile))
         } catch {
-            throw Termination(
-                .failure, cause: "the file cannot be written", source: "--json \(jsonFile)", fix: "another place")
+            throw Self.unwritable(jsonFile)
         }
+    }
+
+    private static func unwritable(_ jsonFile: String) -> Termination {
+        Termination(.failure, cause: "the file cannot be written", source: "--json \(jsonFile)", fix: "another place")
     }
 }
 
