@@ -20,8 +20,7 @@ struct DownStreamTests {
     ) -> ReceivedPacket {
         ReceivedPacket(
             extended: extended, timestamp: UInt32(truncatingIfNeeded: extended &* 3_000), marker: true,
-            isKeyFrame: isKeyFrame, isOfKeyFrame: isKeyFrame, layer: layer,
-            descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
+            isKeyFrame: isKeyFrame, layer: layer, descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
             payload: isEmpty ? UnsafeRawBufferPointer(start: nil, count: 0) : payload)
     }
 
