@@ -55,8 +55,10 @@ static void addLocalAddress(struct msghdr *header, int family, const CDatagramIO
     addControl(header, IPPROTO_IPV6, IPV6_PKTINFO, &information, sizeof information);
 }
 
+/// One message goes to one address, and leaves by one of ours.
 static int sameDestination(const CDatagramIO_datagram *a, const CDatagramIO_datagram *b) {
-    return a->low == b->low && a->port == b->port && a->high == b->high;
+    return a->low == b->low && a->port == b->port && a->high == b->high && a->localLow == b->localLow
+        && a->localHigh == b->localHigh;
 }
 
 /// Where the newest group of this destination is noted: its own place, or an empty one.

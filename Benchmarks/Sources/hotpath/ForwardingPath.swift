@@ -92,7 +92,7 @@ final class ForwardingPath {
             turn.pointee.add(
                 ReceivedPacket(
                     extended: sequence, timestamp: UInt32(truncatingIfNeeded: sequence / 8 * 3_000),
-                    marker: sequence % 8 == 7, isKeyFrame: sequence == 0, layer: 0,
+                    marker: sequence % 8 == 7, isKeyFrame: sequence == 0, isOfKeyFrame: sequence == 0, layer: 0,
                     descriptor: UnsafeRawBufferPointer(start: nil, count: 0), payload: UnsafeRawBufferPointer(payload)),
                 of: track)
             sequence += 1

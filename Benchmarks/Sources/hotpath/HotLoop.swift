@@ -71,7 +71,8 @@ enum HotLoop {
         for _ in 0..<packets {
             let packet = ReceivedPacket(
                 extended: sequence, timestamp: UInt32(truncatingIfNeeded: sequence &* 3_000), marker: false,
-                isKeyFrame: sequence == 0, layer: 0, descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
+                isKeyFrame: sequence == 0, isOfKeyFrame: sequence == 0, layer: 0,
+                descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
                 payload: payload)
             let now = MonotonicTime(nanoseconds: UInt64(sequence) * 1_000_000)
             sequence += 1

@@ -104,7 +104,8 @@ enum Steps {
             time("admission: flow, layer, number, window", turns: 2_000_000) { turn in
                 let packet = ReceivedPacket(
                     extended: Int64(turn), timestamp: UInt32(truncatingIfNeeded: turn &* 3_000), marker: false,
-                    isKeyFrame: turn == 0, layer: 0, descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
+                    isKeyFrame: turn == 0, isOfKeyFrame: turn == 0, layer: 0,
+                    descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
                     payload: payload)
                 _ = stream.admit(packet, at: MonotonicTime(nanoseconds: UInt64(turn) * 1_000))
             }

@@ -34,7 +34,7 @@ enum FeedbackWriter {
                     block.fractionLost, of: stream.pointee.statistics.expectedLately)
             }
             guard stream.pointee.repaired == nil else { continue }
-            if stream.pointee.acceptsNACK { requestMissing(of: stream, roundTrip: roundTrip, at: now, into: &writer) }
+            requestMissing(of: stream, roundTrip: roundTrip, at: now, into: &writer)
             if stream.pointee.nack.takeKeyFrameWish(), stream.pointee.isVideo {
                 requestKeyFrame(of: stream, at: now, into: &writer)
             }
@@ -58,7 +58,9 @@ enum FeedbackWriter {
         guard stream.pointee.nack.missingCount > 0 else { return }
         withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 64) { buffer in
             buffer.initialize(repeating: 0)
+            // Who takes no requests is not sent any, but what is missing has to grow old all the same.
             let count = stream.pointee.nack.nextRequests(at: now, roundTripMilliseconds: roundTrip, into: buffer)
+            guard stream.pointee.acceptsNACK else { return }
             GenericNACK.write(
                 sender: ssrc, media: stream.pointee.ssrc, missing: buffer[..<count], into: &writer)
         }

@@ -98,7 +98,7 @@ final class Forwarder {
         }
         egress.commit(
             length: length, to: subscriber.transport.pointee.address, from: subscriber.transport.pointee.local,
-            priority: stream.pointee.isVideo ? packet.pointee.isKeyFrame ? .keyFrame : .video : .audio)
+            priority: stream.pointee.isVideo ? packet.pointee.isOfKeyFrame ? .keyFrame : .video : .audio)
         stream.pointee.countSent(payloadLength: packet.pointee.payload.count)
         counters.pointee.packets &+= 1
     }

@@ -279,15 +279,22 @@ final class MediaPlane {
                 noteAudioLevel(packet, extensions: extensions, stream: stream, timestamp: header.timestamp)
             }
         }
-        guard let track = media.pointee.route, turn.pointee.hasRoom else { return }
+        guard let track = media.pointee.route else {
+            drops.count(.rtpUnknownStream)
+            if media == stream { route.pointee.owner.takeUnretainedValue().receivedDetached(stream) }
+            return
+        }
+        guard turn.pointee.hasRoom else { return }
         media.pointee.lastPacketAt = now
         media.pointee.packetCount &+= 1
         media.pointee.octetCount &+= UInt64(payload.count)
         let isKeyFrame = media.pointee.codec?.isKeyFrame(payload) ?? false
-        if isKeyFrame { media.pointee.keyFrameThrottle.keyFrameReceived() }
+        if isKeyFrame { media.pointee.keyFrameTimestamp = header.timestamp }
+        let isOfKeyFrame = media.pointee.keyFrameTimestamp == header.timestamp
         // Also of what is shed: after half the numbers the next would be taken for an old one.
         let extended = media.pointee.unwrapper.unwrap(sequence)
-        if media.pointee.isVideo, let reason = overload.refusal(isKeyFrame: isKeyFrame) { return drops.count(reason) }
+        if media.pointee.isVideo, let reason = overload.refusal(isKeyFrame: isOfKeyFrame) { return drops.count(reason) }
+        if isKeyFrame { media.pointee.keyFrameThrottle.keyFrameReceived() }
         var descriptor = UnsafeRawBufferPointer(start: nil, count: 0)
         if media.pointee.extensions.dependencyDescriptor != 0,
             let range = extensions.range(of: media.pointee.extensions.dependencyDescriptor)
@@ -304,7 +311,7 @@ final class MediaPlane {
         turn.pointee.add(
             ReceivedPacket(
                 extended: extended, timestamp: header.timestamp, marker: header.marker, isKeyFrame: isKeyFrame,
-                layer: media.pointee.layer, descriptor: descriptor, payload: payload),
+                isOfKeyFrame: isOfKeyFrame, layer: media.pointee.layer, descriptor: descriptor, payload: payload),
             of: track)
     }
 

@@ -23,7 +23,7 @@ extension PeerTransport {
 
     private func change(_ track: PublishedTrack, to codec: NegotiatedCodec?, in room: Room) {
         track.nextCodecChange = plane.now.advanced(byMilliseconds: Self.codecChangeMilliseconds)
-        track.codec = codec
+        track.use(codec)
         room.codecChanged(of: track)
     }
 
@@ -110,13 +110,16 @@ extension PeerTransport {
     }
 
     private func mediaStream(of section: NegotiatedSection, layer: Int8) -> UnsafeMutablePointer<ReceiveStream>? {
+        var found: UnsafeMutablePointer<ReceiveStream>?
         for index in 0..<route.pointee.streamCount {
             let stream = route.pointee.stream(at: index)
-            if stream.pointee.mid == section.mid, stream.pointee.layer == layer, stream.pointee.repaired == nil {
-                return stream
-            }
+            guard stream.pointee.mid == section.mid, stream.pointee.layer == layer, stream.pointee.repaired == nil
+            else { continue }
+            // Of those that had this place after each other, the track has one.
+            if stream.pointee.route != nil { return stream }
+            found = found ?? stream
         }
-        return nil
+        return found
     }
 
     /// Keeps an authenticated stream, for which there is room.
@@ -127,20 +130,43 @@ extension PeerTransport {
         else { return }
         // It may begin with another codec than the one that was negotiated first, or that was there last.
         if track.codec?.payloadType != stream.pointee.payloadType {
-            let codec = receiving[stream.pointee.mid]?.codecs.first { $0.payloadType == stream.pointee.payloadType }
-            change(track, to: codec, in: participant.room)
+            change(track, to: codec(of: stream), in: participant.room)
         }
         track.attach(stream)
     }
 
-    /// Connects streams that came before their track was announced.
+    private func codec(of stream: UnsafeMutablePointer<ReceiveStream>) -> NegotiatedCodec? {
+        receiving[stream.pointee.mid]?.codecs.first { $0.payloadType == stream.pointee.payloadType }
+    }
+
+    /// Connects streams that came before their track was announced, which nobody receives yet.
     func attachStreams(of track: PublishedTrack) {
         guard let mid = track.mid else { return }
         for index in 0..<route.pointee.streamCount {
             let stream = route.pointee.stream(at: index)
-            if stream.pointee.mid == mid, stream.pointee.repaired == nil { track.attach(stream) }
+            guard stream.pointee.mid == mid, stream.pointee.repaired == nil else { continue }
+            // They may have another codec than the one that was negotiated first.
+            if let codec = codec(of: stream) { track.use(codec) }
+            track.attach(stream)
         }
     }
+
+    /// A packet came of a stream that no track has. A client may go back to an SSRC whose place another one took, once
+    /// that is silent; a straggler does not bring it back.
+    func receivedDetached(_ stream: UnsafeMutablePointer<ReceiveStream>) {
+        guard let track = participant?.publications.track(mid: stream.pointee.mid),
+            track.codec?.payloadType == stream.pointee.payloadType,
+            let current = track.layers[stream.pointee.layer],
+            plane.now.milliseconds(since: current.pointee.lastPacketAt) > Self.replacedStreamMilliseconds
+        else { return }
+        // The packets read before go out first.
+        plane.forwardTurn()
+        stream.pointee.lastPacketAt = plane.now
+        track.attach(stream)
+    }
+
+    /// Without a packet for so long, a stream may lose its place to the one that had it before.
+    private static let replacedStreamMilliseconds: UInt64 = 500
 
     /// Frees streams that belong to no track and have been silent, to make room for new ones.
     func removeStaleStreams() {

@@ -28,6 +28,8 @@ package struct ReceiveStream: ~Copyable {
     package var cache: PacketCache
     package var clock: SenderClock
     package var keyFrameThrottle: KeyframeThrottle
+    /// The RTP timestamp of the last key frame, which all its packets have.
+    package var keyFrameTimestamp: UInt32?
     package var lastPacketAt: MonotonicTime
     package var lastPacketTimestamp: UInt32 = 0
     package var packetCount: UInt64 = 0

@@ -73,6 +73,23 @@ final class DownTrack {
         updateFlow()
     }
 
+    /// What the client said of the track, now or before it was subscribed to it.
+    func apply(_ settings: SubscriptionWishes.Settings) {
+        wantedLayer =
+            settings.width > 0 && settings.height > 0
+            ? track.layer(width: settings.width, height: settings.height) : track.layer(for: settings.quality)
+        if stream.pointee.currentLayer < 0 { stream.pointee.targetLayer = wantedLayer }
+        isDisabled = settings.isDisabled
+        updateFlow()
+    }
+
+    /// The client took its section away; nothing flows until it has another.
+    func lostSection() {
+        mid = nil
+        isNegotiated = false
+        updateFlow()
+    }
+
     /// Starts or stops forwarding after anything it depends on has changed.
     func updateFlow() {
         let transport = subscriber.downstream

@@ -125,7 +125,7 @@ extension Participant {
             if !waiting || now.milliseconds(since: since) > Self.keyFrameSeedMilliseconds {
                 track.keyFrameWantedSince = nil
             } else if !track.info.muted {
-                room.plane.requestKeyFrame(of: track, layer: track.bestLayer(upTo: .max, at: now))
+                room.plane.requestKeyFrame(of: track, layer: track.bestLayer(upTo: .max, at: now) ?? 0)
             }
         }
     }
@@ -135,7 +135,8 @@ extension Participant {
         for downTrack in subscriptions.downTracks where downTrack.track.isVideo && downTrack.stream.pointee.isFlowing {
             let track = downTrack.track
             guard !track.info.muted, !track.layers.isEmpty else { continue }
-            let layer = track.bestLayer(upTo: downTrack.wantedLayer, at: now)
+            let layer =
+                track.bestLayer(upTo: downTrack.wantedLayer, at: now) ?? downTrack.stream.pointee.targetLayer
             if layer != downTrack.stream.pointee.targetLayer { downTrack.stream.pointee.targetLayer = layer }
             if downTrack.stream.pointee.currentLayer != layer { room.plane.requestKeyFrame(of: track, layer: layer) }
         }

@@ -29,6 +29,7 @@ extension Participant {
         }
         if !receives(from: publisher) { room.tellSpeech(of: publisher, to: self, isHeard: true) }
         let downTrack = DownTrack(track: track, subscriber: self)
+        if let settings = subscriptions.wishes.settings[track.sid] { downTrack.apply(settings) }
         subscriptions.add(downTrack)
         track.add(downTrack)
         if track.downTracks.count == 1 { publisher.announceFirstSubscriber(of: track) }
@@ -120,16 +121,11 @@ extension Participant {
     }
 
     func updateTrackSettings(_ request: LiveKitUpdateTrackSettings) {
-        for sid in sids(named: [request.trackSids]) {
-            guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
-            let track = downTrack.track
-            if request.width > 0, request.height > 0 {
-                downTrack.wantedLayer = track.layer(width: request.width, height: request.height)
-            } else {
-                downTrack.wantedLayer = track.layer(for: request.quality)
-            }
-            downTrack.isDisabled = request.disabled
-            downTrack.updateFlow()
+        for sid in sids(named: [request.trackSids]) where room.track(sid: sid) != nil {
+            let settings = SubscriptionWishes.Settings(
+                isDisabled: request.disabled, width: request.width, height: request.height, quality: request.quality)
+            subscriptions.wishes.set(settings, of: sid)
+            subscriptions.downTrack(sid: sid)?.apply(settings)
         }
     }
 

@@ -55,6 +55,14 @@ final class PublishedTrack {
         for downTrack in downTracks { downTrack.updateFlow() }
     }
 
+    /// Its media is of this codec; the next announcement says so.
+    func use(_ codec: NegotiatedCodec?) {
+        self.codec = codec
+        guard let codec else { return }
+        info.mimeType = codec.name.mimeType
+        if !info.codecs.isEmpty { info.codecs[0].mimeType = codec.name.mimeType }
+    }
+
     func attach(_ stream: UnsafeMutablePointer<ReceiveStream>) {
         // A section may have carried the other kind before.
         guard stream.pointee.isVideo == isVideo else { return }
@@ -90,13 +98,14 @@ final class PublishedTrack {
         downTracks.removeAll { $0 === downTrack }
     }
 
-    /// The highest layer with recent packets that is not above `wanted`; otherwise the lowest live one, else 0.
+    /// The highest layer with recent packets that is not above `wanted`; otherwise the lowest live one. None while
+    /// nothing comes: the pause may end with any of them.
     ///
     /// A layer is live while a packet came within ``liveMilliseconds``: publishers switch upper layers off when their
     /// uplink narrows.
-    func bestLayer(upTo wanted: Int8, at now: MonotonicTime) -> Int8 {
+    func bestLayer(upTo wanted: Int8, at now: MonotonicTime) -> Int8? {
         let live = layers.filter { now.milliseconds(since: $0.value.pointee.lastPacketAt) < Self.liveMilliseconds }.keys
-        return live.filter { $0 <= wanted }.max() ?? live.min() ?? 0
+        return live.filter { $0 <= wanted }.max() ?? live.min()
     }
 
     static let liveMilliseconds: UInt64 = 1_500

@@ -21,10 +21,6 @@ extension Room {
 
     /// The publisher went on with another codec: subscribers get new sections for it.
     func codecChanged(of track: PublishedTrack) {
-        if let codec = track.codec {
-            track.info.mimeType = codec.name.mimeType
-            if !track.info.codecs.isEmpty { track.info.codecs[0].mimeType = codec.name.mimeType }
-        }
         track.info.version = nextVersionStamp()
         participantChanged(track.publisher)
         for subscriber in track.downTracks.map(\.subscriber) {

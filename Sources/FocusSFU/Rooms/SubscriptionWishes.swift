@@ -14,6 +14,15 @@ struct SubscriptionWishes {
     /// No sid of ours is longer.
     private static let sidLength = 32
 
+    /// How the client wants to see a track, subscribed to it or not.
+    struct Settings {
+        var isDisabled = false
+        var width: UInt32 = 0
+        var height: UInt32 = 0
+        var quality = LiveKitVideoQuality.high
+    }
+
+    private(set) var settings: [String: Settings] = [:]
     private var wanted: Set<String> = []
     private var declined: Set<String> = []
     /// Those of the wanted tracks that have not come yet, and until when they are waited for.
@@ -47,7 +56,13 @@ struct SubscriptionWishes {
         declined.insert(sid)
     }
 
+    /// Of a track that is there.
+    mutating func set(_ settings: Settings, of sid: String) {
+        self.settings[sid] = settings
+    }
+
     mutating func forget(_ sid: String) {
+        if !settings.isEmpty { settings[sid] = nil }
         if !wanted.isEmpty { wanted.remove(sid) }
         if !declined.isEmpty { declined.remove(sid) }
         if !awaited.isEmpty { awaited[sid] = nil }

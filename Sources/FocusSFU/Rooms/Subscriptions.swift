@@ -217,7 +217,7 @@ struct Subscriptions {
             }
         }
         for downTrack in downTracks where downTrack.mid.map({ !present.contains($0) }) ?? false {
-            downTrack.mid = nil
+            downTrack.lostSection()
         }
         var hasFilled = false
         for downTrack in downTracks where downTrack.mid == nil {

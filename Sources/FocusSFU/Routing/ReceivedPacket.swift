@@ -11,6 +11,8 @@ package struct ReceivedPacket {
     package var marker: Bool
     /// Begins a picture that decodes by itself; always false for audio.
     package var isKeyFrame: Bool
+    /// Begins such a picture or goes on with it: worth keeping when not everything can be sent.
+    package var isOfKeyFrame: Bool
     package var layer: Int8
     /// The dependency descriptor extension as the publisher wrote it; empty when absent.
     package var descriptor: UnsafeRawBufferPointer

@@ -138,5 +138,43 @@ extension CallTests {
                 #expect(bob.media(of: video.sid).last?.payload == SimulatedTrack.vp9KeyFrame)
             }
         }
+
+        @Test("a client may go back to an SSRC that another one had replaced", arguments: [false, true])
+        func formerSource(isVideo: Bool) async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let track = try call.publish("source", isVideo: isVideo, by: alice, to: [bob])
+                let first = track.ssrc
+                for ssrc in [first, first ^ 2, first] {
+                    track.ssrc = ssrc
+                    let seen = bob.media(of: track.sid).count
+                    try call.wait("bob gets it", sending: { track.send(isVideo ? SimulatedTrack.keyFrame : [1]) }) {
+                        bob.media(of: track.sid).count >= seen + 3
+                    }
+                }
+                #expect(isContiguous(bob.media(of: track.sid).map(\.sequence)))
+                #expect(try Self.inspect(call, "alice").dangling == 0)
+            }
+        }
+
+        @Test("media that comes before its announcement in another codec than the first reaches others as what it is")
+        func codecBeforeAnnouncement() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let video = alice.publish("cam", isVideo: true, announces: false)
+                video.payloadType = SimulatedTrack.vp9
+                try call.wait("it is of nothing yet", sending: { video.send(SimulatedTrack.vp9KeyFrame) }) {
+                    alice.publisher.isConnected && call.drops(.rtpUnknownStream) >= 3
+                }
+                alice.announce("cam", isVideo: true)
+                try call.wait("bob sees it", sending: { video.send(SimulatedTrack.vp9KeyFrame) }) {
+                    !video.sid.isEmpty && bob.media(of: video.sid).count >= 3
+                }
+                #expect(bob.media(of: video.sid).allSatisfy { $0.payloadType == SimulatedTrack.vp9 })
+                #expect(bob.participant("alice")?.tracks.map { $0.mimeType.lowercased() } == ["video/vp9"])
+            }
+        }
     }
 }

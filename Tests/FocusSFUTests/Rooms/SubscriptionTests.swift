@@ -143,6 +143,37 @@ extension CallTests {
             }
         }
 
+        @Test("what a client said of a track holds when it is sent anew")
+        func settingsAreKept() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                let video = try call.publish("cam", isVideo: true, by: alice, to: [bob])
+                var settings = LiveKitUpdateTrackSettings()
+                settings.trackSids = [video.sid]
+                settings.disabled = true
+                bob.send(.trackSetting(settings))
+                bob.subscribe(to: [video.sid], false)
+                try call.wait("bob has left it") { bob.incoming[video.sid] == nil }
+                bob.subscribe(to: [video.sid])
+                try call.wait("bob has it again") { bob.incoming[video.sid] != nil }
+                try call.wait(
+                    "sound arrives",
+                    sending: {
+                        video.send(SimulatedTrack.keyFrame)
+                        audio.send([7])
+                    }
+                ) { bob.media(of: audio.sid).count >= 10 }
+                #expect(bob.media(of: video.sid).isEmpty)
+                settings.disabled = false
+                bob.send(.trackSetting(settings))
+                try call.wait("pictures arrive", sending: { video.send(SimulatedTrack.keyFrame) }) {
+                    !bob.media(of: video.sid).isEmpty
+                }
+            }
+        }
+
         @Test("with one connection the server asks for the sections it misses, and for no more")
         func requirement() async throws {
             try await SimulatedCall.run { call in

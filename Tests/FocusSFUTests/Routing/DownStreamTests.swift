@@ -20,7 +20,8 @@ struct DownStreamTests {
     ) -> ReceivedPacket {
         ReceivedPacket(
             extended: extended, timestamp: UInt32(truncatingIfNeeded: extended &* 3_000), marker: true,
-            isKeyFrame: isKeyFrame, layer: layer, descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
+            isKeyFrame: isKeyFrame, isOfKeyFrame: isKeyFrame, layer: layer,
+            descriptor: UnsafeRawBufferPointer(start: nil, count: 0),
             payload: isEmpty ? UnsafeRawBufferPointer(start: nil, count: 0) : payload)
     }
 
