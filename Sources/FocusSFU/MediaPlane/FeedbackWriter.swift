@@ -22,17 +22,10 @@ enum FeedbackWriter {
     static func advance(_ transport: PeerTransport, at now: MonotonicTime, reportsDue: Bool) {
         let route = transport.route
         var writer = ByteWriter()
-        var blocks: [ReportBlock] = []
+        let blocks = reportsDue ? reportBlocks(of: transport, at: now) : []
         let roundTrip = transport.roundTripMilliseconds
         for index in 0..<route.pointee.streamCount {
             let stream = route.pointee.stream(at: index)
-            if reportsDue, blocks.count < ReportBlock.limit,
-                let block = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now)
-            {
-                blocks.append(block)
-                transport.participant?.quality.noteLoss(
-                    block.fractionLost, of: stream.pointee.statistics.expectedLately)
-            }
             guard stream.pointee.repaired == nil else { continue }
             requestMissing(of: stream, roundTrip: roundTrip, at: now, into: &writer)
             if stream.pointee.nack.takeKeyFrameWish(), stream.pointee.isVideo {
@@ -49,6 +42,27 @@ enum FeedbackWriter {
             compound.write(contentsOf: writer.bytes)
             transport.plane.sendRTCP(compound, to: route)
         }
+    }
+
+    /// A report holds ``ReportBlock/limit`` of them; the next one goes on where it ends.
+    private static func reportBlocks(of transport: PeerTransport, at now: MonotonicTime) -> [ReportBlock] {
+        let route = transport.route
+        let count = route.pointee.streamCount
+        var blocks: [ReportBlock] = []
+        var index = transport.nextReportedStream
+        for _ in 0..<count where blocks.count < ReportBlock.limit {
+            if index >= count { index = 0 }
+            let stream = route.pointee.stream(at: index)
+            index += 1
+            guard let block = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now) else {
+                continue
+            }
+            blocks.append(block)
+            transport.participant?.quality.noteLoss(
+                block.fractionLost, of: stream.pointee.statistics.expectedLately)
+        }
+        transport.nextReportedStream = index
+        return blocks
     }
 
     private static func requestMissing(

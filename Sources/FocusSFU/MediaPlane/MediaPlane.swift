@@ -288,11 +288,13 @@ final class MediaPlane {
         media.pointee.lastPacketAt = now
         media.pointee.packetCount &+= 1
         media.pointee.octetCount &+= UInt64(payload.count)
-        let isKeyFrame = media.pointee.codec?.isKeyFrame(payload) ?? false
-        if isKeyFrame { media.pointee.keyFrameTimestamp = header.timestamp }
+        let beginsKeyFrame = media.pointee.codec?.isKeyFrame(payload) ?? false
+        if beginsKeyFrame { media.pointee.keyFrameTimestamp = header.timestamp }
         let isOfKeyFrame = media.pointee.keyFrameTimestamp == header.timestamp
         // Also of what is shed: after half the numbers the next would be taken for an old one.
         let extended = media.pointee.unwrapper.unwrap(sequence)
+        // When the beginning comes late, who waits for it has not been given the rest, and can do nothing with it.
+        let isKeyFrame = beginsKeyFrame && extended == media.pointee.unwrapper.newest
         if media.pointee.isVideo, let reason = overload.refusal(isKeyFrame: isOfKeyFrame) { return drops.count(reason) }
         if isKeyFrame { media.pointee.keyFrameThrottle.keyFrameReceived() }
         var descriptor = UnsafeRawBufferPointer(start: nil, count: 0)

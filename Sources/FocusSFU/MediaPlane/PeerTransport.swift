@@ -32,6 +32,8 @@ package final class PeerTransport {
     private(set) var hasDataSection = false
     private var isHandshakePending = false
     private var nextReport: MonotonicTime
+    /// Where the next reception report begins.
+    var nextReportedStream = 0
     /// As many as the ICE agent remembers paths.
     private var localOfPath: [NetworkAddress: NetworkAddress] = [:]
     private var isDrainingData = false

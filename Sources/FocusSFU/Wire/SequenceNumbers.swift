@@ -24,6 +24,9 @@ package struct SequenceUnwrapper: Sendable {
 
     package init() {}
 
+    /// The newest number seen; nil before the first.
+    package var newest: Int64? { last }
+
     /// The extended number nearest to the last one seen. Older numbers do not move the reference.
     package mutating func unwrap(_ sequence: UInt16) -> Int64 {
         guard let last else {

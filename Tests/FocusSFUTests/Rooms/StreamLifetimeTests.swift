@@ -158,6 +158,57 @@ extension CallTests {
             }
         }
 
+        @Test("nobody begins with a key frame whose first packet comes late")
+        func lateBeginning() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let video = try call.publish("cam", isVideo: true, by: alice, to: [bob])
+                video.send(SimulatedTrack.deltaFrame)
+                let lost = video.sequence
+                video.send(SimulatedTrack.keyFrame, isLost: true)
+                for _ in 0..<2 { video.send(SimulatedTrack.deltaFrame) }
+                try call.wait("it is missed") {
+                    alice.publisher.control.contains { control in
+                        if case .nack(_, let sequences) = control { return sequences.contains(lost) }
+                        return false
+                    }
+                }
+                video.retransmit(lost)
+                for _ in 0..<2 { video.send(SimulatedTrack.deltaFrame) }
+                try call.wait("bob sees it", sending: { video.send(SimulatedTrack.keyFrame) }) {
+                    bob.media(of: video.sid).count >= 3
+                }
+                #expect(bob.media(of: video.sid).allSatisfy { $0.payload == SimulatedTrack.keyFrame })
+                #expect(isContiguous(bob.media(of: video.sid).map(\.sequence)))
+            }
+        }
+
+        @Test("reception reports come to all streams in turn")
+        func reports() async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let audio = try call.publish("mic", isVideo: false, by: alice, to: [bob])
+                let ssrcs = Set((1...40).map { UInt32($0) })
+                try call.wait(
+                    "all are reported",
+                    sending: {
+                        for ssrc in ssrcs {
+                            audio.ssrc = ssrc
+                            audio.send([1])
+                        }
+                    }
+                ) {
+                    let blocks = alice.publisher.control.flatMap { control in
+                        if case .receiverReport(let report) = control { return report.reportBlocks }
+                        return []
+                    }
+                    return ssrcs.isSubset(of: blocks.map(\.ssrc))
+                }
+            }
+        }
+
         @Test("media that comes before its announcement in another codec than the first reaches others as what it is")
         func codecBeforeAnnouncement() async throws {
             try await SimulatedCall.run { call in
