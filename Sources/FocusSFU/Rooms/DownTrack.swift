@@ -95,6 +95,7 @@ final class DownTrack {
         let transport = subscriber.downstream
         let shouldFlow =
             isNegotiated && !isDisabled && transport.route.pointee.canSendMedia && track.isFlowing
+            && !(track.isVideo && subscriber.holdsPictures)
         if isNegotiated, transport.route.pointee.canSendMedia, !isRouted {
             track.route.pointee.add(
                 .init(stream: stream, transport: transport.route, lane: transport.route.pointee.lane))

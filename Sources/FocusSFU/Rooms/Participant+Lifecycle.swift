@@ -73,6 +73,7 @@ extension Participant {
         flushData()
         sendSenderReports(at: now)
         remindOfKeyFrames(at: now)
+        releasePictures(at: now)
         giveUpAwaitedTracks(at: now)
         if subscriptions.takeVacancy() { room.subscribeToWanted(self) }
         advanceSimulation(to: now)

@@ -40,6 +40,7 @@ extension Participant {
         var published = LiveKitTrackPublishedResponse()
         published.cid = request.cid
         published.track = track.info
+        holdPictures(whileOffering: track)
         send(.trackPublished(published))
         publishBoundTracks()
     }
@@ -115,6 +116,7 @@ extension Participant {
             return room.remove(self, reason: .stateMismatch, action: .reconnect)
         }
         publishBoundTracks()
+        releasePictures(at: room.plane.now)
         for track in subscriptions.undecodable { refuseSubscription(to: track, .seCodecUnsupported) }
         // Tracks that found no section in this answer need another round.
         if usesSinglePeerConnection, subscriptions.isWorthRequiring { negotiateDownstream() }

@@ -76,13 +76,14 @@ final class SimulatedCall {
     func enter(
         _ identity: String, _ generation: SimulatedPeer.Generation = .single, room: String = "room",
         answerSetup: String = "active", spareSections: Int = 1, autoSubscribe: Bool = true, clientProtocol: Int32 = 16,
-        extraQuery: String = "", offersData: Bool = true, claims: (inout TokenClaims) -> Void = { _ in }
+        extraQuery: String = "", offersData: Bool = true, sdk: LiveKitClientInfo.SDK = .js,
+        claims: (inout TokenClaims) -> Void = { _ in }
     ) throws -> SimulatedPeer {
         let peer = try SimulatedPeer(
             port: port, identity: identity, token: Self.token(identity, room: room, change: claims),
             generation: generation, answerSetup: answerSetup, spareSections: spareSections,
-            autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, extraQuery: extraQuery, offersData: offersData
-        )
+            autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, extraQuery: extraQuery, offersData: offersData,
+            sdk: sdk)
         peers.append(peer)
         return peer
     }
@@ -91,11 +92,12 @@ final class SimulatedCall {
     func join(
         _ identity: String, _ generation: SimulatedPeer.Generation = .single, room: String = "room",
         answerSetup: String = "active", spareSections: Int = 1, autoSubscribe: Bool = true, clientProtocol: Int32 = 16,
-        offersData: Bool = true, claims: (inout TokenClaims) -> Void = { _ in }
+        offersData: Bool = true, sdk: LiveKitClientInfo.SDK = .js, claims: (inout TokenClaims) -> Void = { _ in }
     ) throws -> SimulatedPeer {
         let peer = try enter(
             identity, generation, room: room, answerSetup: answerSetup, spareSections: spareSections,
-            autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, offersData: offersData, claims: claims)
+            autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, offersData: offersData, sdk: sdk,
+            claims: claims)
         try wait("\(identity) is active") {
             peer.downstream.isConnected && peer.participants[peer.join?.participant.sid ?? ""]?.state == .active
         }

@@ -70,7 +70,7 @@ final class SimulatedPeer {
     init(
         port: Int, identity: String, token: String, generation: Generation, answerSetup: String = "active",
         spareSections: Int = 1, autoSubscribe: Bool = true, clientProtocol: Int32 = 16, extraQuery: String = "",
-        offersData: Bool = true
+        offersData: Bool = true, sdk: LiveKitClientInfo.SDK = .js
     ) throws {
         self.identity = identity
         self.token = token
@@ -98,7 +98,7 @@ final class SimulatedPeer {
                 sections.append(Section(mid: "\(sections.count)", content: .spare(isVideo: true)))
             }
             var request = LiveKitJoinRequest()
-            request.clientInfo.sdk = .js
+            request.clientInfo.sdk = sdk
             request.clientInfo.protocol = clientProtocol
             request.connectionSettings.autoSubscribe = autoSubscribe
             let text = Self.text(sections, videoAttributes: "")

@@ -45,13 +45,15 @@ final class SimulatedTrack {
 
     /// Sends the next packet, or uses up its number when it is lost.
     @discardableResult
-    func send(_ payload: [UInt8], isLost: Bool = false, padding: Int = 0, level: UInt8? = nil) -> [UInt8] {
+    func send(
+        _ payload: [UInt8], isLost: Bool = false, endsFrame: Bool = true, padding: Int = 0, level: UInt8? = nil
+    ) -> [UInt8] {
         let packet = SimulatedConnection.Media(
             ssrc: ssrc, payloadType: payloadType, sequence: sequence, timestamp: timestamp,
-            marker: isVideo, payload: payload)
+            marker: isVideo && endsFrame, payload: payload)
         sent[sequence] = packet
         sequence &+= 1
-        timestamp &+= isVideo ? 3_000 : 960
+        if endsFrame { timestamp &+= isVideo ? 3_000 : 960 }
         return connection.sendRTP(
             packet, extensions: extensions + (level.map { [(1, [$0])] } ?? []), padding: padding, isLost: isLost)
     }
