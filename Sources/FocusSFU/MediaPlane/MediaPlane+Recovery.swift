@@ -9,6 +9,7 @@ extension MediaPlane {
     func resend(_ sequence: UInt16, of downTrack: DownTrack, on transport: PeerTransport) {
         let stream = downTrack.stream
         guard let sender = transport.route.pointee.sender, transport.route.pointee.canSendMedia,
+            !(stream.pointee.isVideo && downTrack.subscriber.holdsPictures),
             let lost = stream.pointee.resend(
                 sequence, roundTripMilliseconds: transport.roundTripMilliseconds, at: now),
             let source = downTrack.track.layers[lost.layer],

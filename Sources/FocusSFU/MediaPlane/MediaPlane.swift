@@ -279,10 +279,13 @@ final class MediaPlane {
                 noteAudioLevel(packet, extensions: extensions, stream: stream, timestamp: header.timestamp)
             }
         }
+        if media.pointee.route == nil, media == stream {
+            route.pointee.owner.takeUnretainedValue().receivedDetached(stream)
+        }
         guard let track = media.pointee.route else {
-            drops.count(.rtpUnknownStream)
-            if media == stream { route.pointee.owner.takeUnretainedValue().receivedDetached(stream) }
-            return
+            // It may come back after half the numbers.
+            _ = media.pointee.unwrapper.unwrap(sequence)
+            return drops.count(.rtpUnknownStream)
         }
         guard turn.pointee.hasRoom else { return }
         media.pointee.lastPacketAt = now

@@ -124,14 +124,16 @@ extension PeerTransport {
 
     /// Keeps an authenticated stream, for which there is room.
     func adopt(_ stream: UnsafeMutablePointer<ReceiveStream>) {
-        route.pointee.add(stream)
         guard stream.pointee.repaired == nil, let participant,
             let track = participant.publications.track(mid: stream.pointee.mid)
-        else { return }
+        else { return route.pointee.add(stream) }
         // It may begin with another codec than the one that was negotiated first, or that was there last.
         if track.codec?.payloadType != stream.pointee.payloadType {
+            // No layer stays behind in the other one.
+            removeStreams(of: track)
             change(track, to: codec(of: stream), in: participant.room)
         }
+        route.pointee.add(stream)
         track.attach(stream)
     }
 
@@ -142,23 +144,26 @@ extension PeerTransport {
     /// Connects streams that came before their track was announced, which nobody receives yet.
     func attachStreams(of track: PublishedTrack) {
         guard let mid = track.mid else { return }
-        for index in 0..<route.pointee.streamCount {
-            let stream = route.pointee.stream(at: index)
-            guard stream.pointee.mid == mid, stream.pointee.repaired == nil else { continue }
-            // They may have another codec than the one that was negotiated first.
-            if let codec = codec(of: stream) { track.use(codec) }
-            track.attach(stream)
+        let streams = (0..<route.pointee.streamCount).map { route.pointee.stream(at: $0) }.filter {
+            $0.pointee.mid == mid && $0.pointee.repaired == nil && $0.pointee.isVideo == track.isVideo
         }
+        guard let last = streams.last else { return }
+        // They may have another codec than the one that was negotiated first.
+        if let codec = codec(of: last) { track.use(codec) }
+        for stream in streams where stream.pointee.payloadType == last.pointee.payloadType { track.attach(stream) }
     }
 
     /// A packet came of a stream that no track has. A client may go back to an SSRC whose place another one took, once
     /// that is silent; a straggler does not bring it back.
     func receivedDetached(_ stream: UnsafeMutablePointer<ReceiveStream>) {
         guard let track = participant?.publications.track(mid: stream.pointee.mid),
-            track.codec?.payloadType == stream.pointee.payloadType,
-            let current = track.layers[stream.pointee.layer],
-            plane.now.milliseconds(since: current.pointee.lastPacketAt) > Self.replacedStreamMilliseconds
+            track.isVideo == stream.pointee.isVideo, track.codec?.payloadType == stream.pointee.payloadType
         else { return }
+        if let current = track.layers[stream.pointee.layer],
+            plane.now.milliseconds(since: current.pointee.lastPacketAt) <= Self.replacedStreamMilliseconds
+        {
+            return
+        }
         // The packets read before go out first.
         plane.forwardTurn()
         stream.pointee.lastPacketAt = plane.now
@@ -184,7 +189,12 @@ extension PeerTransport {
 
     /// Frees the streams of a track that ended.
     func removeStreams(of track: PublishedTrack) {
-        let doomed = Set(track.layers.values)
+        var doomed = Set(track.layers.values)
+        // Those as well that were replaced in its section.
+        for index in 0..<route.pointee.streamCount {
+            let stream = route.pointee.stream(at: index)
+            if stream.pointee.mid == track.mid, stream.pointee.repaired == nil { doomed.insert(stream) }
+        }
         track.detachStreams()
         free(doomed)
     }

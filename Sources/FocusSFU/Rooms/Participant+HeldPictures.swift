@@ -11,21 +11,28 @@ extension Participant {
     /// An offer that has not come by then is not waited for.
     private static let heldPicturesMilliseconds: UInt64 = 2_000
 
-    var holdsPictures: Bool { picturesHeldUntil != nil }
+    struct HeldPictures {
+        var until: MonotonicTime
+        /// The track that was asked for last.
+        let sid: String
+    }
+
+    var holdsPictures: Bool { heldPictures != nil }
 
     /// Before the client is told that it may offer the track.
     func holdPictures(whileOffering track: PublishedTrack) {
         guard track.isVideo, usesSinglePeerConnection, client.hasRustCore else { return }
-        picturesHeldUntil = room.plane.now.advanced(byMilliseconds: Self.heldPicturesMilliseconds)
+        heldPictures = HeldPictures(
+            until: room.plane.now.advanced(byMilliseconds: Self.heldPicturesMilliseconds), sid: track.sid)
         updatePictures()
     }
 
-    /// Once all announced tracks were offered, or too late.
+    /// Once the track was offered, or too late.
     func releasePictures(at now: MonotonicTime) {
-        guard let until = picturesHeldUntil, now >= until || !publications.pending.contains(where: \.isVideo) else {
-            return
-        }
-        picturesHeldUntil = nil
+        guard let held = heldPictures,
+            now >= held.until || !publications.pending.contains(where: { $0.sid == held.sid })
+        else { return }
+        heldPictures = nil
         updatePictures()
     }
 

@@ -121,7 +121,8 @@ extension Participant {
     }
 
     func updateTrackSettings(_ request: LiveKitUpdateTrackSettings) {
-        for sid in sids(named: [request.trackSids]) where room.track(sid: sid) != nil {
+        for sid in sids(named: [request.trackSids])
+        where subscriptions.downTrack(sid: sid) != nil || room.track(sid: sid) != nil {
             let settings = SubscriptionWishes.Settings(
                 isDisabled: request.disabled, width: request.width, height: request.height, quality: request.quality)
             subscriptions.wishes.set(settings, of: sid)

@@ -41,8 +41,8 @@ final class Participant {
     var transportClosedAt: MonotonicTime?
     var nextTokenRefresh = MonotonicTime.zero
     var nextSenderReports = MonotonicTime.zero
-    /// Until when the client gets no pictures, as it is about to offer one of its own.
-    var picturesHeldUntil: MonotonicTime?
+    /// The client gets no pictures, as it is about to offer one of its own.
+    var heldPictures: HeldPictures?
     /// The latest tokens that the client came with or was given.
     private(set) var tokenSignatures: [[UInt8]] = []
 

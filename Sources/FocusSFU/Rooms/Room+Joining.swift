@@ -108,6 +108,9 @@ extension Participant {
         if state.hasSubscription { updateSubscription(state.subscription) }
         for sid in sids(named: [state.trackSidsDisabled]) {
             guard let downTrack = subscriptions.downTrack(sid: sid) else { continue }
+            var settings = subscriptions.wishes.settings[sid] ?? .init()
+            settings.isDisabled = true
+            subscriptions.wishes.set(settings, of: sid)
             downTrack.isDisabled = true
             downTrack.updateFlow()
         }

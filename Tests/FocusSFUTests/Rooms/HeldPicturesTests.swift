@@ -10,6 +10,15 @@ import Testing
 extension CallTests {
     @Suite("Pictures while a client offers one of its own")
     struct HeldPictures {
+        /// From now on only an offer ends the hold, however slow this machine is. False when there is none.
+        private static func prolong(_ call: SimulatedCall) -> Bool {
+            call.inRoom { room in
+                guard let bob = room.participants["bob"], bob.holdsPictures else { return false }
+                bob.heldPictures?.until = room.plane.now.advanced(byMilliseconds: 1_000_000)
+                return true
+            } ?? false
+        }
+
         /// How many pictures reach bob while ten sounds do.
         private static func pictures(
             to bob: SimulatedPeer, of video: SimulatedTrack, beside audio: SimulatedTrack, in call: SimulatedCall
@@ -46,6 +55,7 @@ extension CallTests {
                 #expect(try Self.pictures(to: bob, of: video, beside: audio, in: call) > 0)
                 bob.announce("own-camera", isVideo: true)
                 try call.settle([bob])
+                #expect(Self.prolong(call) == isHeld)
                 let whileOffering = try Self.pictures(to: bob, of: video, beside: audio, in: call)
                 #expect(isHeld ? whileOffering == 0 : whileOffering > 0)
                 bob.publish("own-camera", isVideo: true, announces: false)
@@ -53,7 +63,6 @@ extension CallTests {
                 try call.wait("pictures go on", sending: { video.send(SimulatedTrack.keyFrame) }) {
                     bob.media(of: video.sid).count >= before + 3
                 }
-                #expect(call.inRoom { $0.participants["bob"]?.holdsPictures } == .some(.some(false)))
                 #expect(isContiguous(bob.media(of: video.sid).map(\.sequence)))
             }
         }
@@ -66,7 +75,6 @@ extension CallTests {
                 let video = try call.publish("cam", isVideo: true, by: alice, to: [bob])
                 bob.announce("own", isVideo: true)
                 try call.settle([bob])
-                #expect(call.inRoom { $0.participants["bob"]?.holdsPictures } == .some(.some(true)))
                 try call.wait("pictures arrive", sending: { video.send(SimulatedTrack.keyFrame) }) {
                     bob.media(of: video.sid).count >= 3
                 }

@@ -158,6 +158,27 @@ extension CallTests {
             }
         }
 
+        @Test("a client may go back to a former SSRC after it has changed the codec", arguments: [false, true])
+        func formerSourceOfAnotherCodec(goesOn: Bool) async throws {
+            try await SimulatedCall.run { call in
+                let alice = try call.join("alice")
+                let bob = try call.join("bob")
+                let video = try call.publish("cam", isVideo: true, by: alice, to: [bob])
+                let first = video.ssrc
+                for (ssrc, isVP9) in [(first, false), (first ^ 2, false), (first ^ 2, true), (first, goesOn)] {
+                    video.ssrc = ssrc
+                    video.payloadType = isVP9 ? SimulatedTrack.vp9 : SimulatedTrack.vp8
+                    let frame = isVP9 ? SimulatedTrack.vp9KeyFrame : SimulatedTrack.keyFrame
+                    let seen = bob.media(of: video.sid).count { $0.payload == frame }
+                    try call.wait("bob gets it", sending: { video.send(frame) }) {
+                        let media = bob.media(of: video.sid)
+                        return media.last?.payload == frame && media.count { $0.payload == frame } >= seen + 3
+                    }
+                }
+                #expect(try Self.inspect(call, "alice").dangling == 0)
+            }
+        }
+
         @Test("nobody begins with a key frame whose first packet comes late")
         func lateBeginning() async throws {
             try await SimulatedCall.run { call in

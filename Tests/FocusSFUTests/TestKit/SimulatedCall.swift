@@ -82,7 +82,8 @@ final class SimulatedCall {
         let peer = try SimulatedPeer(
             port: port, identity: identity, token: Self.token(identity, room: room, change: claims),
             generation: generation, answerSetup: answerSetup, spareSections: spareSections,
-            autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, extraQuery: extraQuery, offersData: offersData,
+            autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, extraQuery: extraQuery,
+            offersData: offersData,
             sdk: sdk)
         peers.append(peer)
         return peer
