@@ -187,7 +187,7 @@ extension PeerTransport {
 
     private static let staleStreamMilliseconds: UInt64 = 5_000
 
-    /// Frees the streams of a track that ended.
+    /// Frees the streams of a track that ends, or that goes on with another codec.
     func removeStreams(of track: PublishedTrack) {
         var doomed = Set(track.layers.values)
         // Those as well that were replaced in its section.

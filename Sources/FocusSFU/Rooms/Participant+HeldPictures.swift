@@ -45,7 +45,7 @@ extension LiveKitClientInfo {
     /// Built on LiveKit's Rust SDK and the libwebrtc in it.
     fileprivate var hasRustCore: Bool {
         switch sdk {
-        case .rust, .python, .node, .cpp, .unity, .dotnet: true
+        case .rust, .python, .node, .cpp, .unity: true
         default: false
         }
     }

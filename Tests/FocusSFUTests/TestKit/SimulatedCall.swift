@@ -83,8 +83,7 @@ final class SimulatedCall {
             port: port, identity: identity, token: Self.token(identity, room: room, change: claims),
             generation: generation, answerSetup: answerSetup, spareSections: spareSections,
             autoSubscribe: autoSubscribe, clientProtocol: clientProtocol, extraQuery: extraQuery,
-            offersData: offersData,
-            sdk: sdk)
+            offersData: offersData, sdk: sdk)
         peers.append(peer)
         return peer
     }
